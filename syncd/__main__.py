@@ -6,7 +6,7 @@ import signal
 
 
 def main() -> None:
-    """Run the command line. Until it can say a sentence, Ctrl-C ends the process without a word."""
+    """Run the command line. Until its error handling is ready, Ctrl-C ends the process silently."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Python would print a traceback of whatever is imported at that moment.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

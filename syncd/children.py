@@ -27,7 +27,7 @@ OWN: Final = (
 
 
 def without_secrets(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return `environ` less what is meant for syncd alone."""
+    """Return `environ` without the variables meant for syncd alone."""
     return {name: value for name, value in environ.items() if name not in (*SECRETS, *OWN)}
 
 

@@ -48,26 +48,26 @@ Handle = Callable[[str], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error, for another process to raise."""
+    """An error as it is sent, for the other process to raise."""
 
     message: str
     hint: str
     exit_code: int
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what no process can exit with, and for success."""
+        """Raise ValueError for an exit code that no process can have, and for success."""
         if not 0 < self.exit_code < 256:
             raise ValueError("it is no exit code of a failure")
 
     @classmethod
     def of(cls, error: SyncdError) -> Self:
-        """Return the error as it is sent."""
+        """Return an error in the form in which it is sent."""
         return cls(error.message, error.hint, error.exit_code)
 
 
 @asynccontextmanager
 async def listen(own: Path, handle: Handle) -> AsyncIterator[None]:
-    """Answer questions in the directory `own`, which the caller holds the lock of.
+    """Answer questions in the directory `own`, whose lock the caller holds.
 
     `handle` may raise SyncdError, which is sent as the answer. Raises FolderWrong if there can be
     no socket there.
@@ -93,7 +93,7 @@ async def listen(own: Path, handle: Handle) -> AsyncIterator[None]:
 
 
 def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | None:
-    """Return what the syncd that listens in `own` answers; None if none does.
+    """Return the answer of the syncd that listens in `own`; None if there is none.
 
     Raises:
         OtherVersion: It speaks another version of the protocol. It did nothing.
@@ -118,7 +118,9 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
 
 
 def _asked_again(own: Path, question: str, seconds: float | None) -> bytes:
-    """Return the line that answers a question; ask again where nobody took it. Raises OSError.
+    """Return the line that answers a question; repeat a question that nobody took.
+
+    Raises OSError.
 
     A daemon that takes other settings closes its socket and opens another one.
     """
@@ -146,7 +148,7 @@ def _line(own: Path, question: str, seconds: float | None) -> bytes:
 
 
 def not_understood(own: Path, reason: str) -> SyncdError:
-    """Return what to raise about an answer that is not as our protocol has it."""
+    """Return the error for an answer that breaks the protocol."""
     return SyncdError(
         f"the answer of the running syncd cannot be read: {reason}", hint=_restart(own)
     )
@@ -172,13 +174,13 @@ async def _serve(
 
 
 def _question(question: str) -> bytes:
-    """Return the line that asks. What asks under `do` is understood by every older daemon."""
+    """Return the line of a question. Every older daemon understands a question under `do`."""
     asked = {"protocol": PROTOCOL, "ask": question}
     return text_of(asked | ({"do": STOP} if question == STOP else {})).encode() + b"\n"
 
 
 def _asked(own: Path, question: Said) -> str:
-    """Return what is asked. Raises OtherVersion unless it is asked in our version, or to stop."""
+    """Return the question in a line. Raises OtherVersion for another version, unless to stop."""
     if STOP in (question.get("ask"), question.get("do")):
         return STOP
     if question.get("protocol") != PROTOCOL:
@@ -196,7 +198,7 @@ def _object(line: bytes) -> Said | None:
 
 
 def _other_version(own: Path, theirs: object) -> OtherVersion:
-    """Return what either side raises about the other, which names `theirs` as its version."""
+    """Return the error, on either side, for a peer with the protocol version `theirs`."""
     named = f"protocol {theirs}" if isinstance(theirs, int) else "no version of the protocol"
     message = (
         "the running syncd and this command are of different versions "
@@ -226,12 +228,12 @@ def _open(own: Path) -> Iterator[int]:
 
 
 def _address(directory: int) -> str:
-    """Return the path of the socket. It may have 107 bytes, that of a folder many more."""
+    """Return the path of the socket, which must fit in 107 bytes, whatever the folder's length."""
     return f"/proc/self/fd/{directory}/{NAME}"
 
 
 def _bind(own: Path, directory: int) -> socket.socket:
-    """Return the socket, in place of one that a syncd before us left behind."""
+    """Return the socket, and replace one that an earlier syncd left behind."""
     with suppress(FileNotFoundError):
         os.unlink(NAME, dir_fd=directory)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -252,14 +254,14 @@ def _bind(own: Path, directory: int) -> socket.socket:
 
 
 def _user(connected: socket.socket) -> int:
-    """Return the user at the other end, as the kernel says."""
+    """Return the user at the other end, by the kernel."""
     size = _CREDENTIALS.size
     raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     return int(_CREDENTIALS.unpack(raw)[1])
 
 
 def _check_server(own: Path, asking: socket.socket) -> None:
-    """Raise SyncdError unless it is us who answer, root, or the owner of the folder."""
+    """Raise SyncdError unless this user, root, or the owner of the folder answers."""
     user = _user(asking)
     if user not in (os.geteuid(), 0, own.stat().st_uid):
         hint = "find out which program that is before you continue"

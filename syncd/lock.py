@@ -107,7 +107,7 @@ def _is_taken(path: Path, flags: int) -> bool:
 
 
 def _is_free(descriptor: int) -> bool:
-    """Return whether nobody has this lock, or the file system has none of its kind."""
+    """Return whether nobody holds this lock, or the file system has no locks of its kind."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
@@ -150,7 +150,7 @@ def _lock_directory(root: Path, descriptor: int) -> None:
 
 
 def _lock_file(root: Path, held: ExitStack) -> int:
-    """Lock the file and return its descriptor, of the file that stands there when it is locked."""
+    """Lock the file and return its descriptor, once it is the file that stands at the path."""
     for _ in range(_TRIES):
         descriptor = _kept(held, root / _LOCK, _FLAGS)
         error = _locked(descriptor)

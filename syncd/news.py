@@ -62,12 +62,12 @@ def no_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:  # noq
 
 
 def nothing_overheard(_: CommitEvent) -> bool:
-    """Return that an event shows nothing."""
+    """Report that an event shows nothing."""
     return False
 
 
 class Source(Protocol):
-    """What news need of a Mirror."""
+    """The parts of a Mirror that news need."""
 
     @property
     def account(self) -> Account:
@@ -83,7 +83,7 @@ class Source(Protocol):
 
     @property
     def state(self) -> State:
-        """Return what the mirror remembers."""
+        """Return the state file of the mirror."""
 
 
 @dataclass(slots=True)
@@ -170,13 +170,13 @@ class News:
             self.look()
 
     def _judge_failed_poll(self, error: SyncdError) -> None:
-        """Ask for a look if it could find out more: one lost poll is no reason."""
+        """Ask for a look if that could find out more; a single failed poll is no reason."""
         self._silent_polls = self._silent_polls + 1 if isinstance(error, Unreachable) else 0
         if isinstance(error, RepoUnavailable) or self._silent_polls >= SILENT_POLLS:
             self.look()
 
     def take_account_news(self) -> bool:
-        """Return True once after a doorbell said that the account itself has news."""
+        """Return True once after a doorbell announced news of the account itself."""
         has_news, self._has_account_news = self._has_account_news, False
         return has_news
 

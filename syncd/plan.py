@@ -188,7 +188,7 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
 
 
 def compare(path: RecordPath, views: Views) -> Step:
-    """Return what the three views alone say of one path."""
+    """Return the step that the three views alone require for one path."""
     base, local, remote = views.base.get(path), views.local.get(path), views.remote.get(path)
     found = verdict(base, local, remote)
     return Step(path, found, base, local, remote, _reason(found, base, local, remote))
@@ -330,7 +330,7 @@ def _objected(
 
 
 def kind_of(push: Step) -> Kind:
-    """Return what `push` does to the record in the repo."""
+    """Return what `push` does to the record in the repo: create, edit or delete."""
     if push.local is None:
         return Kind.DELETION
     return Kind.CREATION if push.remote is None else Kind.EDIT
@@ -376,7 +376,7 @@ class _Tally:
         return is_many or self.is_everything(side, brake)
 
     def reason(self, collection: str, side: Side, brake: Brake) -> str:
-        """Say in a sentence how much was deleted where, and what the other side would lose."""
+        """Describe how much was deleted where, and what the other side would lose."""
         here, there = "the folder", "the repo"
         if side is Side.REMOTE:
             here, there = there, here

@@ -58,7 +58,7 @@ def slip_of(name: str, known: Collection[str], *, likely: int = _LIKELY) -> str 
 
 
 def near_name(name: str, known: Collection[str]) -> str | None:
-    """Return the name of `known` that an error may suggest in the place of an unknown `name`.
+    """Return the name of `known` that an error may suggest instead of an unknown `name`.
 
     That is one that `name` is a slip of, else one that looks nearly alike. None if there is none.
     """
@@ -71,24 +71,24 @@ def near_name(name: str, known: Collection[str]) -> str | None:
 
 
 def extended_by(name: str, other: str) -> str | None:
-    """Return what `name` adds to the name of the collection `other`; None if it is no such name."""
+    """Return what `name` adds to the collection name `other`; None if it does not extend it."""
     if len(name) <= len(other) or not name.lower().startswith(other.lower()):
         return None
     return name[len(other) :].lstrip(".")
 
 
 def is_aside(added: str) -> bool:
-    """Return whether a name with `added` at its end says that something was put aside or copied."""
+    """Return whether the suffix `added` shows that something was put aside or copied."""
     return _ASIDE.fullmatch(_DIGITS.sub("", added).lower()) is not None
 
 
 def is_passing(name: str) -> bool:
-    """Return whether a file so called may stand there only until it takes another one's place."""
+    """Return whether a file of this name may be only temporary, before it replaces another."""
     return _PASSING.fullmatch(name) is not None
 
 
 def copied_names(name: str) -> list[str]:
-    """Return the names of which `name` says that its file is a copy; most names say nothing."""
+    """Return the names of which a file called `name` may be a copy; most names suggest none."""
     found = [
         name[:at]
         for at in range(1, len(name))

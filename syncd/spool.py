@@ -39,7 +39,7 @@ def length_at(place: Place) -> int:
 
 
 def unnamed_spool(directory: Path) -> Spool:
-    """Make a spool in `directory` that is gone when nothing refers to it any more.
+    """Make a spool in `directory` that disappears when nothing refers to it.
 
     Raises FileProblem if the disk refuses.
     """
@@ -126,7 +126,7 @@ class Spool:
         return block if section.startswith(cid) and is_content_of(block, cid) else None
 
     def place_of(self, cid: Cid) -> Place:
-        """Return where the block with this CID must be, if the file has it; 0 if it has not.
+        """Return the place of the block with this CID, if the file has it; otherwise 0.
 
         Where one block alone has the first 80 bits of the hash, `get_at` finds out whether it is
         the one.
@@ -197,7 +197,7 @@ class Spool:
 
 
 def has_blocks(path: Path) -> bool:
-    """Return whether a spool at `path` has anything that a later run can continue from."""
+    """Return whether a spool at `path` has blocks from which a later run can continue."""
     try:
         return path.stat().st_size > len(_HEADER)
     except OSError:

@@ -69,14 +69,14 @@ def explain(error: OSError) -> tuple[str, str]:
 
 
 def explain_at(error: OSError, path: Path) -> tuple[str, str]:
-    """Return the same of an error at `path`, where ENOSPC says whether room or inodes are out."""
+    """Explain an error at `path`; for ENOSPC, say whether room or inodes are used up."""
     if error.errno == errno.ENOSPC:
         return find_cause(path) or explain(error)
     return explain(error)
 
 
 def find_cause(path: Path) -> tuple[str, str] | None:
-    """Return why nothing can be written near `path`, by what its file system says; None if unknown.
+    """Return why nothing can be written near `path`, by its file system; None if unknown.
 
     For libraries that say only that something failed.
     """
@@ -93,7 +93,7 @@ def find_cause(path: Path) -> tuple[str, str] | None:
 
 
 def in_trouble(error: OSError, path: Path, done: str = "used") -> FileProblem | None:
-    """Return the problem of a disk that is in trouble; None where `error` says something else.
+    """Return `error` as the problem of a failing disk; None if it is not that.
 
     `done` says what could not be done with `path`.
     """
@@ -104,7 +104,7 @@ def in_trouble(error: OSError, path: Path, done: str = "used") -> FileProblem | 
 
 
 def refusal(error: OSError) -> FileProblem:
-    """Return an error that nothing nearer to its cause has explained, as a problem."""
+    """Return an unexplained error as a problem."""
     names = (error.filename, error.filename2)
     named = [Path(os.fsdecode(n)) for n in names if isinstance(n, str | bytes)]
     cause, hint = explain_at(error, named[0]) if named else explain(error)
@@ -114,7 +114,7 @@ def refusal(error: OSError) -> FileProblem:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise FileProblem for an OSError of the block that nothing nearer to its cause explained."""
+    """Raise FileProblem for an OSError of the block that was not explained closer to its cause."""
     try:
         yield
     except OSError as error:
@@ -122,7 +122,7 @@ def explained() -> Iterator[None]:
 
 
 def at_home(path: str | Path) -> Path:
-    """Return `path` with the home of this user for a `~`. Raise SyncdError if nobody knows it."""
+    """Return `path` with the home of this user for a `~`. Raises SyncdError if it is unknown."""
     found = Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises RuntimeError
     if found.parts[:1] != ("~",):
         return found
@@ -130,7 +130,7 @@ def at_home(path: str | Path) -> Path:
 
 
 def homeless() -> SyncdError:
-    """Return the error for a user whose home nobody knows."""
+    """Return the error for a user whose home is unknown."""
     message = f"the home directory of this user ({os.geteuid()}) is not known"
     hint = "set HOME to the absolute path of a directory that belongs to this user"
     return SyncdError(message, hint=hint)

@@ -37,12 +37,12 @@ class Codec:
         self._readers: dict[object, Read] = {}
 
     def read(self, kind: type[T], value: object) -> T:
-        """Return the `kind` that a value of `json.loads` stands for. Raises BadShape."""
+        """Return the `kind` in a value of `json.loads`. Raises BadShape."""
         made: T = self._reader(kind)(value)
         return made
 
     def parse(self, kind: type[T], text: str | bytes) -> T:
-        """Return the `kind` that a JSON text stands for. Raises BadShape."""
+        """Return the `kind` in a JSON text. Raises BadShape."""
         return self.read(kind, parse_json(text))
 
     # --- one reader for each type, made once ----------------------------------------------------
@@ -135,7 +135,7 @@ def text_of(value: object) -> str:
 
 
 def plain(value: object) -> Any:  # noqa: ANN401
-    """Return a value as `json.dumps` takes it: dataclasses as objects, spelled types as strings."""
+    """Return a value as `json.dumps` takes it: dataclasses as objects, spelled types as text."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if is_dataclass(value):

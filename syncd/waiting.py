@@ -35,7 +35,7 @@ class Waits:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Know of a wait for `what` for the length of the `with`."""
+        """Register a wait for `what` until the `with` ends."""
         wait = Wait(what)
         self._now.append(wait)
         try:
@@ -50,5 +50,5 @@ WAITS = Waits()
 
 
 def waiting_for(what: str) -> AbstractContextManager[None]:
-    """Say what this process waits for, for the length of the `with`."""
+    """Register what this process waits for until the `with` ends."""
     return WAITS.waiting(what)

@@ -23,7 +23,7 @@ from syncd.cycle.observe.account import Whereabouts, describe_change
 from syncd.cycle.observe.views import Dirty
 from syncd.daemon import Daemon, Phase
 from syncd.errors import SyncdError
-from syncd.model import Account, Report
+from syncd.model import Account, RecordPath, Report
 from syncd.news import FUTILE_RINGS, SILENT_POLLS, choose_doorbells
 from syncd.pds import HttpPds
 from syncd.sandbox import DropRequest, Sandbox, Status
@@ -37,6 +37,16 @@ SLOW = 60.0
 """So many seconds between polls that none happens in a test."""
 
 
+class Quiet:
+    """A folder in which nothing is saved but what a test tells."""
+
+    def __init__(self) -> None:
+        self.saved: asyncio.Queue[RecordPath] = asyncio.Queue()
+
+    async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
+        return (await self.saved.get(),)
+
+
 @dataclass(slots=True)
 class Desk:
     """A daemon that works, and what it told."""
@@ -44,6 +54,7 @@ class Desk:
     world: World
     device: Device
     daemon: Daemon = field(init=False)
+    watcher: Quiet = field(default_factory=Quiet)
     phases: list[Phase] = field(default_factory=list)
     errors: list[SyncdError] = field(default_factory=list)
     looks: int = 0
@@ -75,7 +86,7 @@ async def working(world: World, pds_url: str, **settings: Any) -> AsyncIterator[
     device.mirror.home = replace(home, account=replace(home.account, pds=pds_url))
     desk = Desk(world, device)
     desk.daemon = Daemon(
-        device.mirror, Quiet(), desk.told, jitter=lambda: 0.0, doorbells=choose_doorbells
+        device.mirror, desk.watcher, desk.told, jitter=lambda: 0.0, doorbells=choose_doorbells
     )
     running = asyncio.create_task(desk.daemon.run())
     try:
@@ -85,14 +96,6 @@ async def working(world: World, pds_url: str, **settings: Any) -> AsyncIterator[
         desk.daemon.stop()
         await running
         device.mirror.state.close()
-
-
-class Quiet:
-    """A folder in which nothing is saved."""
-
-    async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
-        await asyncio.Event().wait()
-        return ()
 
 
 @pytest.fixture
@@ -200,9 +203,20 @@ async def test_a_broken_stream_is_taken_up_again(world: World) -> None:
         await hears(world)
 
 
-async def test_what_is_written_here_does_not_come_back_as_more_than_one_look(
-    world: World,
-) -> None:
+async def test_what_is_written_here_comes_back_as_one_look_and_no_write(world: World) -> None:
+    async with serve(world.sandbox) as url, working(world, url, poll_seconds=SLOW) as desk:
+        await hears(world)
+        await rests(desk)
+        looks, commits = desk.looks, world.sandbox.stream.last_seq
+        desk.device.save(ONE, v=1)
+        desk.watcher.saved.put_nowait(RecordPath(ONE))
+        await until(lambda: ONE in world.records(), "the push")
+        await rests(desk)
+        assert desk.looks <= looks + 3, "the save, what came of it, and the news of it"
+        assert world.sandbox.stream.last_seq == commits + 1
+
+
+async def test_what_another_client_writes_costs_one_look(world: World) -> None:
     async with serve(world.sandbox) as url, working(world, url, poll_seconds=SLOW) as desk:
         await hears(world)
         await rests(desk)

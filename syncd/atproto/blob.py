@@ -71,7 +71,7 @@ def typed_fields(fields: Mapping[str, Value]) -> tuple[Link, str, int] | None:
 
 
 def blob_ref(fields: Mapping[str, Value]) -> BlobRef | None:
-    """Return the reference that `fields` is; None for any other map.
+    """Return `fields` as a reference; None if it is any other map.
 
     A link that no blob can have (another codec or hash) makes none: nothing could be found by it.
     """

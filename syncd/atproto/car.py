@@ -87,7 +87,7 @@ class CarReader:
             raise BadCar("the CAR ended in the middle of a block")
 
     def _after_skipped(self, chunk: bytes) -> bytes:
-        """Return what of `chunk` is behind the block that is being skipped."""
+        """Return the part of `chunk` after the block that is being skipped."""
         count = min(self._to_skip, len(chunk))
         self._to_skip -= count
         return chunk[count:]

@@ -98,7 +98,7 @@ def _parse_fields(value: Value) -> Commit:
 
 
 def _why_mistyped(fields: Record) -> str:
-    """Name the first field of a commit whose value is of another kind than the specification's."""
+    """Name the first field of a commit whose value has a type that the specification forbids."""
     match fields:
         case {"did": did} if not isinstance(did, str):
             return 'the "did" of a commit is not text'

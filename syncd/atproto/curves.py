@@ -33,7 +33,7 @@ def point_of(curve: Curve, secret: bytes) -> bytes:
 
 
 def sign(curve: Curve, secret: bytes, message: bytes) -> tuple[int, int]:
-    """Return r and one of the two possible s; of the same message they are the same (RFC 6979)."""
+    """Return r and one of the two possible s; the same for the same message (RFC 6979)."""
     der = _signer(curve, secret).sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
     return decode_dss_signature(der)
 

@@ -166,7 +166,7 @@ def _is_deep(block: bytes) -> bool:
 
 
 def what_text_leaves(text: bytes, block: bytes, collection: str) -> str | None:
-    """Name what no file can express in the record of `block` and `text` still shows as it was.
+    """Name a value in `block` that no file can express and that `text` shows unchanged.
 
     Returns None if `text` says something else at each such place: then it is an edit that leaves
     nothing to be altered unseen. A value that only moved, as in a list that got longer, counts as

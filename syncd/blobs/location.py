@@ -96,7 +96,7 @@ def _in_box(file: BinaryIO, at: int) -> bool:
 
 
 def _in_words(file: BinaryIO, at: int) -> bool:
-    """Take words that nothing else has for a place."""
+    """Return True: nothing but a place has these words."""
     del file, at
     return True
 

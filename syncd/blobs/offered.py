@@ -22,7 +22,7 @@ _ADD_HINT: Final = "name another file; if you want this one: syncd blob add FILE
 
 
 def check_meant(name: str, parts: Sequence[str]) -> None:
-    """Raise BadData for the name of a file of which syncd itself knows that it is no attachment."""
+    """Raise BadData for a file that syncd itself knows to be no attachment."""
     what = None
     # Where case does not count, another spelling leads to the same file.
     parts = [part.casefold() for part in parts]
@@ -37,7 +37,7 @@ def check_meant(name: str, parts: Sequence[str]) -> None:
 
 
 def check_offered(folder: Path, name: str) -> None:
-    """Raise BadData for a file that git ignores. Where there is no git, all may be named."""
+    """Raise BadData for a file that git ignores; without git, accept every file."""
     repository = find_repository(folder)
     if repository is None:
         return

@@ -73,7 +73,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the files of `blobs/` are.
+    """The files of `blobs/`, by what they are.
 
     Attributes:
         stamps: Each file that has the bytes of its name, by its CID.
@@ -87,7 +87,7 @@ class Checked:
 
     @property
     def size(self) -> int:
-        """Return the bytes of all that are what they should be."""
+        """Return the size in bytes of all correct files."""
         return sum(stamp.size for stamp in self.stamps.values())
 
 
@@ -128,7 +128,7 @@ class Store:
     def check(
         self, listing: Listing, known: Mapping[Cid, Stamp], *, reads_all: bool = False
     ) -> Checked:
-        """Compare each file with its stamp, and hash those that have another one.
+        """Compare each file with its stamp, and hash those whose stamp differs.
 
         With `reads_all`, every file is hashed. Raises FolderWrong.
         """
@@ -170,7 +170,7 @@ class Store:
 
     @contextmanager
     def incoming(self, cid: Cid) -> Iterator[Incoming]:
-        """Begin a new file for `cid`; without `Incoming.place` or `leave` nothing of it stays.
+        """Begin a new file for `cid`; without `Incoming.place` or `leave`, remove it again.
 
         Raises FileProblem, also from within.
         """
@@ -184,7 +184,7 @@ class Store:
                     begun.drop()
 
     def place(self, left: Mapping[Cid, str]) -> dict[Cid, Stamp]:
-        """Give files that were left their names, of these endings, with one wait for the disk.
+        """Name the files that were left, with these endings, with one wait for the disk.
 
         Returns those that have them: another file may be in the way. Raises FileProblem.
         """
@@ -203,11 +203,11 @@ class Store:
         return found
 
     async def beside(self, work: Callable[[], T]) -> T:
-        """Do `work`, which waits for the disk, while other tasks of this process continue."""
+        """Do `work`, which waits for the disk, while other tasks continue."""
         return await self.folder.disk.beside(work)
 
     def sweep(self) -> None:
-        """Remove what a stop left of unfinished files, but not what another process writes now."""
+        """Remove unfinished files of a stopped process, but not those of a running one."""
         with ExitStack() as stack, suppress(FileNotFoundError):
             root = stack.enter_context(self.folder.open())
             aside = stack.enter_context(opened(root, (OWN, INCOMING)))
@@ -224,7 +224,7 @@ class Store:
             self.folder.disk.unlink(directory, name)
 
     def write_attributes(self) -> str:
-        """Have git keep blobs as they are, unless a person says otherwise; return the file's name.
+        """Make git keep blobs unchanged, unless a person set otherwise; return the file's name.
 
         Raises FileProblem.
         """
@@ -248,7 +248,7 @@ class Store:
                 self.folder.disk.sync_directory(directory)
 
     def room(self) -> int:
-        """Return how many bytes more the disk has room for: a part of it always stays free."""
+        """Return how many more bytes the disk has room for, less the part that stays free."""
         found = os.statvfs(self.folder.root)
         kept = min(found.f_blocks * found.f_frsize // _LEAST_FREE_SHARE, _LEAST_FREE_BYTES)
         return max(0, found.f_bavail * found.f_frsize - kept)
@@ -266,7 +266,7 @@ class Store:
 
     @contextmanager
     def reading(self, name: str) -> Iterator[BinaryIO]:
-        """Open a file of `blobs/` to read it, for the length of a `with`. Raises FileProblem."""
+        """Open a file of `blobs/` for reading until the `with` ends. Raises FileProblem."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             with self._opened() as directory:
@@ -281,7 +281,7 @@ class Store:
 
     @contextmanager
     def _opened(self) -> Iterator[int | None]:
-        """Open `blobs/`; None if there is none, or something else."""
+        """Open `blobs/`; None if there is no such directory."""
         with self.folder.open() as root, ExitStack() as stack:
             found = None
             with suppress(OSError):
@@ -290,7 +290,7 @@ class Store:
 
     @contextmanager
     def _at_work(self) -> Iterator[tuple[int, int]]:
-        """Open the directory aside and `blobs/`, made where they lack. Raises FileProblem."""
+        """Open, and make if missing, the directory aside and `blobs/`. Raises FileProblem."""
         disk = self.folder.disk
         try:
             with (
@@ -306,7 +306,7 @@ class Store:
 
 @dataclass(slots=True)
 class Incoming:
-    """A file on its way into `blobs/`, hashed as it comes."""
+    """A file on its way into `blobs/`, hashed while it arrives."""
 
     folder: Folder
     aside: int
@@ -318,7 +318,7 @@ class Incoming:
 
     @property
     def name(self) -> str:
-        """The name of the file while it has none in `blobs/`: no other process writes to it."""
+        """Return the temporary name of the file: no other process writes to it."""
         return f"{self.cid}.{os.getpid()}"
 
     def begin(self) -> None:
@@ -336,11 +336,11 @@ class Incoming:
 
     @property
     def is_right(self) -> bool:
-        """True if what was written is what the CID names."""
+        """Return whether the bytes written are those of the CID."""
         return bytes(self.cid).endswith(self._digest.digest())
 
     def place(self, extension: str) -> Stamp:
-        """Give the file its name in `blobs/`, once it is on the disk; return what it is.
+        """Name the file in `blobs/`, once it is durable; return its stamp.
 
         Raises ValueError if the bytes are not those of the CID, OSError if the disk refuses.
         """
@@ -349,7 +349,7 @@ class Incoming:
         return self.named(extension)
 
     def leave(self) -> None:
-        """Let the file lie aside when this ends, for `Store.place`. Raises as `place`."""
+        """Leave the file aside at the end, for `Store.place`. Raises as `place`."""
         self._end()
         self.is_left = True
 
@@ -359,7 +359,7 @@ class Incoming:
         self.folder.disk.set_mode(self.aside, self.name, MODE)
 
     def named(self, extension: str) -> Stamp:
-        """Give the file its name, now that it is on the disk. Raises OSError."""
+        """Name the file, once it is durable. Raises OSError."""
         name = f"{self.cid}{extension}"
         try:
             _move_new(self.folder, self.aside, self.name, self.directory, name)
@@ -371,7 +371,7 @@ class Incoming:
         return _stamp(self.directory, name)
 
     def drop(self) -> None:
-        """Remove what has no name in `blobs/`."""
+        """Remove the file if it has no name in `blobs/`."""
         with suppress(OSError):
             self.folder.disk.unlink(self.aside, self.name)
 

@@ -11,7 +11,7 @@ STREAMS: Final = 4
 
 
 async def in_streams(work: Callable[[], Awaitable[None]], count: int) -> None:
-    """Run `work` in as many tasks as there are things to do, STREAMS at most.
+    """Run `work` in one task for each thing to do, at most STREAMS.
 
     Raises what one of them raises, as a single stream would.
     """

@@ -36,7 +36,7 @@ _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def _jpeg(data: bytes) -> bytes:
-    """Leave out all that an application or a person has added, but for the colours.
+    """Leave out everything that an application or a person has added, except colours.
 
     Also what follows the end of the picture: phones put a film, or more pictures, there.
     """
@@ -149,7 +149,7 @@ def _webp_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _flagged(kind: bytes, content: bytes, turned: int | None) -> tuple[bytes, bytes]:
-    """Return a chunk, with the flags of what the file has now if it is the one that says so."""
+    """Return a chunk, with the flags of the present content if it is the one with flags."""
     if kind != b"VP8X" or not content:
         return kind, content
     flags = content[0] & ~(_XMP_FLAG | _EXIF_FLAG) | (_EXIF_FLAG if turned is not None else 0)
@@ -160,7 +160,7 @@ def _flagged(kind: bytes, content: bytes, turned: int | None) -> tuple[bytes, by
 
 
 def _turned(exif: bytes) -> int | None:
-    """Return how an Exif block says that its picture is turned; None if it is not turned."""
+    """Return the orientation in an Exif block; None if the picture is not turned."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
         return None
@@ -179,7 +179,7 @@ def _turned(exif: bytes) -> int | None:
 
 
 def _only_turned(turned: int) -> bytes:
-    """Return an Exif block that says how a picture is turned, and nothing else."""
+    """Return an Exif block with the orientation of a picture and nothing else."""
     return struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, _ORIENTATION, 3, 1, turned, 0, 0)
 
 

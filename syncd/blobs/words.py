@@ -40,7 +40,7 @@ def blob_words(ref: BlobRef, names: Mapping[Cid, str] | None = None) -> str:
 
 @dataclass(slots=True)
 class Spoken:
-    """Says a record's blobs in `words`, and what is still to be uploaded by the name of its file.
+    """Describes a record's blobs with `words`, and files to be uploaded by their names.
 
     Good for one record, or for several that are read one after the other.
     """
@@ -49,13 +49,13 @@ class Spoken:
     _named: dict[Cid, str] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
-        """Return what stands for the reference of a file that is still to be uploaded."""
+        """Return the text for the reference of a file that is still to be uploaded."""
         ref = BlobRef(cid_of_blob(name.encode()), "*/*", 0)
         self._named[ref.cid] = name
         return ref
 
     def said(self, record: Record) -> Record:
-        """Return a record with words in the place of each reference."""
+        """Return a record with words instead of each reference."""
         return with_words(record, self._say)
 
     def _say(self, ref: BlobRef) -> str:
@@ -64,7 +64,7 @@ class Spoken:
 
 
 def with_words(record: Record, words: Callable[[BlobRef], str]) -> Record:
-    """Return a record for people to read, with words in the place of each reference to a blob."""
+    """Return a record for people, with words instead of each reference to a blob."""
     return {key: _shown(value, words) for key, value in record.items()}
 
 

@@ -34,18 +34,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("diff", "Show what differs between base, local and remote."),
     "conflicts": ("conflicts", "List the open conflicts."),
     "resolve": ("conflicts", "Decide conflicts."),
-    "held": ("held", "List the deletions held by the brake."),
+    "held": ("held", "List the changes that need your approval."),
     "approve": ("held", "Carry out held changes."),
     "reject": ("held", "Undo held changes: bring back the repo's records."),
-    "log": ("log", "Show what came in, went out and was replaced."),
+    "log": ("log", "Show what was pulled, pushed and replaced."),
     "restore": ("log", "Bring a superseded version back into the folder."),
     "new": ("new", "Make a draft of a new record."),
     "publish": ("publish", "Make records of drafts and send them."),
     "unpublish": ("publish", "Turn a record into a draft and delete the record."),
-    "blob": ("blobs.blob", "See, get and add the files that records name."),
+    "blob": ("blobs.blob", "List, fetch and add the files that records name."),
     "git": ("git", "Let git merge records and show their diffs."),
     "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
-    "editor": ("lexicons.editor", "Have editors check and complete records."),
+    "editor": ("lexicons.editor", "Set up editors to check and complete records."),
     "hooks": ("hooks", "Show and allow the programs that run after a sync."),
     "verify": ("verify", "Recompute everything and report what differs."),
     "doctor": ("doctor", "Find problems and suggest fixes."),
@@ -115,7 +115,7 @@ class Commands(Suggesting):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names and options; no command is imported for it, so that a Tab is fast."""
+        """Return the names and options that match. Imports no command, so that a Tab is fast."""
         found = (
             (name, line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)
         )
@@ -124,7 +124,7 @@ class Commands(Suggesting):
 
 
 def _begin_to_look(ctx: click.Context) -> None:
-    """Have the files of a large mirror listed while this process imports what it needs."""
+    """Start to list the files of a large mirror while this process imports its modules."""
     share, nearest = map(import_module, ("syncd.folder.share", "syncd.folder.top.nearest"))
     top = nearest.nearest_top(ctx.params.get("directory") or Path.cwd())
     if top is not None:
@@ -133,7 +133,7 @@ def _begin_to_look(ctx: click.Context) -> None:
 
 
 def _imported(name: str) -> ModuleType:
-    """Import a module. What it brings stays, so the collector finds nothing meanwhile or later."""
+    """Import a module, and keep its objects out of garbage collection."""
     if name in sys.modules or not gc.isenabled():
         return import_module(name)
     gc.disable()

@@ -10,7 +10,7 @@ import click
 
 
 def confirm(question: str, *, abort: bool = False) -> bool:
-    """Ask on the terminal, and return the answer. Raises Abort for Ctrl-C; `abort`: also for no."""
+    """Ask on the terminal, and return the answer. Raises Abort for Ctrl-C; with `abort`, for no."""
     with _interruptible():
         return click.confirm(question, abort=abort, err=True)
 

@@ -28,7 +28,7 @@ def end_with(cli: click.Group) -> NoReturn:
 
 
 def _run(cli: click.Group) -> int:
-    """Run `cli`; say what it refused, and return the exit code."""
+    """Run `cli`; print its error, and return the exit code."""
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,7 +58,7 @@ def _fail(error: SyncdError) -> int:
 
 
 def _let_go_of_output() -> None:
-    """Have Python, which writes what is left when it ends, say nothing of output that failed."""
+    """Keep Python from reporting output that failed when it flushes at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

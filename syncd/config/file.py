@@ -77,7 +77,7 @@ def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
 
 
 def _unknown(section: str, key: str, where: str) -> ConfigWrong:
-    """Return the error for a key that no setting has, or for a value where a table belongs."""
+    """Return the error for an unknown key, or for a value instead of a table."""
     if not key and any(section == setting.section for setting in SETTINGS):
         hint = f"write [{section}] on a line of its own, and its settings below"
         return ConfigWrong(f"{where}: {section} is a table of settings", hint=hint)
@@ -89,7 +89,7 @@ def _unknown(section: str, key: str, where: str) -> ConfigWrong:
 
 
 def _meant(section: str, key: str) -> str | None:
-    """Return the name of the setting that a key was meant for: of this table, or of another."""
+    """Return the setting that a key is close to, in this table or in another."""
     from difflib import get_close_matches  # noqa: PLC0415 (only a slip needs it)
 
     of_table = {each.key: each.name for each in SETTINGS if each.section == section}
@@ -105,7 +105,7 @@ _ALIKE = 0.8
 
 
 def _wrong_entry(setting: Setting, value: object) -> str:
-    """Return the first key of a table that the setting refuses, with its value, by itself."""
+    """Return the first key of a table, with its value, that the setting refuses by itself."""
     for key, item in value.items() if isinstance(value, dict) else ():
         try:
             setting.parse({key: item})

@@ -13,7 +13,7 @@ _HINT = 'write one line into it, such as mirrors = ["~/alice", "/srv/bob"]'
 
 
 def read_list(file: Path) -> Sequence[Path]:
-    """Return the folders that `file` lists, from where it is. Raises ConfigWrong."""
+    """Return the folders in the list `file`, relative to its place. Raises ConfigWrong."""
     try:
         content = read_file(file)
     except OSError as error:

@@ -18,7 +18,7 @@ Keys = tuple[str, ...]
 
 
 def place_of(text: str, keys: Keys) -> tuple[int, int]:
-    """Return line and column, from 1, of the key that `keys` lead to, or of the nearest above."""
+    """Return line and column, from 1, of the key at `keys`, or of the nearest above."""
     best, found = 0, (1, 1)
     for path, line, column in _keys(text):
         if len(path) > best and keys[: len(path)] == path:

@@ -47,7 +47,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """The setting as messages name it: `[section] key`."""
+        """Return the setting as messages name it: `[section] key`."""
         return f"[{self.section}] {self.key}"
 
 
@@ -230,112 +230,126 @@ def _parse_plain_text(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:  #
 _YES_NO = _parser_of(bool, "true or false")
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("mirror", "did", "did", "string", "whose repo this folder mirrors (required)",
+    Setting("mirror", "did", "did", "string",
+            "the DID of the account whose repo this folder mirrors (required)",
             '"did:plc:abc…"', _identifier_parser(parse_did)),
     Setting("mirror", "handle", "handle", "string", "the handle, for display only",
             '"alice.example.com"', _identifier_parser(parse_handle)),
-    Setting("mirror", "pds", "pds", "origin", "the PDS, instead of the one the DID document names",
+    Setting("mirror", "pds", "pds", "origin",
+            "the PDS to use instead of the one that the DID document names",
             '"https://pds.example.com"', parse_server),
-    Setting("mirror", "plc", "plc", "origin", "the directory that resolves did:plc",
+    Setting("mirror", "plc", "plc", "origin", "the PLC directory that resolves did:plc",
             '"https://plc.directory"', parse_server),
-    Setting("mirror", "read_only", "read_only", "boolean", "never write to the repo; no login",
-            "true", _YES_NO),
-    Setting("mirror", "collections", "collections", "list", "only these collections or patterns",
-            '["app.bsky.*"]', _parse_patterns),
-    Setting("mirror", "exclude", "exclude", "list", "all but these collections or patterns",
+    Setting("mirror", "read_only", "read_only", "boolean",
+            "never write to the repo; needs no login", "true", _YES_NO),
+    Setting("mirror", "collections", "collections", "list",
+            "mirror only these collections or patterns", '["app.bsky.*"]', _parse_patterns),
+    Setting("mirror", "exclude", "exclude", "list", "do not mirror these collections or patterns",
             '["app.bsky.feed.like"]', _parse_patterns),
-    Setting("mirror", "filenames", "filenames", "word", "plain, or portable: names that also fit "
-            "file systems that do not tell upper from lower case, or refuse some characters",
-            '"portable"', _word_parser(FILENAMES)),
-    Setting("mirror", "mode", "mode", "word", "sync: both ways; publish: in CI, one way: the repo "
-            "gets what the git branch has (`syncd help git.md`)", '"publish"', _word_parser(MODES)),
-    Setting("mirror", "branch", "branch", "name", "the only git branch that mode publish sends "
-            "from", '"main"', _parse_branch),
-    Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
-            "against their lexicons: true always, false never, unset where it knows them; or this "
-            "for each collection or pattern, of which the first that matches counts",
-            '{ "com.example.*" = false }', _parse_validate),
-    Setting("push", "lexicons", "lexicons", "word or table", "what breaks a lexicon that syncd "
-            "knows is known: held as a problem and not sent; warn: reported and sent; off: not "
-            "looked at; or one of them for each collection or pattern, of which the first that "
-            "matches counts", '{ "com.example.*" = "warn" }', _parse_lexicons),
-    Setting("push", "when", "push_when", "word or table", "save: push what was saved; ask: it "
-            "waits for `syncd publish`; or one of them for each collection or pattern, of which "
-            "the first that matches counts", '{ "app.bsky.*" = "ask" }', _parse_when),
-    Setting("push", "settle_seconds", "settle_seconds", "seconds or table", "how long a file must "
-            "have been left alone before it is pushed, from 0; or this for each collection or "
-            "pattern, of which the first that matches counts", "30.0", _parse_settle),
-    Setting("run", "doorbell", "doorbell", "word", "what brings news: the PDS's own stream, a "
-            "Jetstream, polling, or auto: the best of them that works", '"auto"',
-            _word_parser(DOORBELLS)),
+    Setting("mirror", "filenames", "filenames", "word",
+            "plain; or portable: names for file systems that ignore case or refuse some "
+            "characters", '"portable"', _word_parser(FILENAMES)),
+    Setting("mirror", "mode", "mode", "word",
+            "sync: both ways; publish: in CI, one way: the repo gets the state of the git "
+            "branch (`syncd help git.md`)", '"publish"', _word_parser(MODES)),
+    Setting("mirror", "branch", "branch", "name",
+            "the only git branch that mode publish sends from", '"main"', _parse_branch),
+    Setting("push", "validate", "validate", "boolean or table",
+            "whether the PDS checks records against their lexicons: true: always; false: never; "
+            "unset: if it knows the lexicon; or a table of these by collection or pattern, of "
+            "which the first match applies", '{ "com.example.*" = false }', _parse_validate),
+    Setting("push", "lexicons", "lexicons", "word or table",
+            "what to do with a record that breaks a lexicon that syncd knows: known: hold it as "
+            "a problem; warn: report it and send it; off: do not check; or a table of these by "
+            "collection or pattern, of which the first match applies",
+            '{ "com.example.*" = "warn" }', _parse_lexicons),
+    Setting("push", "when", "push_when", "word or table",
+            "save: push a change once it is saved; ask: keep it until `syncd publish`; or a "
+            "table of these by collection or pattern, of which the first match applies",
+            '{ "app.bsky.*" = "ask" }', _parse_when),
+    Setting("push", "settle_seconds", "settle_seconds", "seconds or table",
+            "how long a file must stay unchanged before syncd pushes it, from 0; or a table of "
+            "these by collection or pattern, of which the first match applies",
+            "30.0", _parse_settle),
+    Setting("run", "doorbell", "doorbell", "word",
+            "how syncd learns of changes in the repo: stream: from the PDS's own stream; "
+            "jetstream: from a Jetstream; poll: by polling; auto: by the best of these that "
+            "works", '"auto"', _word_parser(DOORBELLS)),
     Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",
             '"https://jetstream2.us-east.bsky.network"', parse_server),
-    Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
-            "while nothing else brings them", "5.0", _parse_seconds),
-    Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
-            "before changes are pushed; a single save that is complete does not wait for it",
-            "0.2", _parse_seconds),
-    Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
-            "folder is looked at, whatever the file events say", "300.0", _parse_seconds),
-    Setting("run", "desktop", "desktop", "boolean", "show what newly needs you on the "
-            "desktop, by notify-send: conflicts, problems, held deletions, errors", "true",
-            _YES_NO),
-    Setting("brake", "records", "brake_records", "count", "deletions are held above this number …",
+    Setting("run", "poll_seconds", "poll_seconds", "seconds",
+            "how often syncd asks the PDS for changes while it listens to no stream",
+            "5.0", _parse_seconds),
+    Setting("run", "quiet_seconds", "quiet_seconds", "seconds",
+            "how long the folder must be quiet before syncd pushes changes; a single complete "
+            "save does not wait", "0.2", _parse_seconds),
+    Setting("run", "full_look_seconds", "full_look_seconds", "seconds",
+            "how often syncd looks at the whole folder, whatever the file events say",
+            "300.0", _parse_seconds),
+    Setting("run", "desktop", "desktop", "boolean",
+            "show new conflicts, problems, held deletions and errors on the desktop, with "
+            "notify-send", "true", _YES_NO),
+    Setting("brake", "records", "brake_records", "count", "hold deletions above this number …",
             "10", _parse_count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
             "share of a collection", "20", _parse_percent),
-    Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
-            "together count as one", "600.0", _parse_seconds),
-    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections "
-            "are held whatever the next lists say; so are all that no list names",
-            '["app.bsky.actor.*"]', _parse_patterns),
-    Setting("conflicts", "merge", "conflicts_merge", "list", "merge these field by field; where "
-            "fields collide they wait", '["com.example.*"]', _parse_patterns),
+    Setting("brake", "window_seconds", "brake_window_seconds", "seconds",
+            "count deletions within this time together", "600.0", _parse_seconds),
+    Setting("conflicts", "hold", "conflicts_hold", "list",
+            "you decide conflicts in these collections, whatever the next lists say; the same "
+            "goes for collections in no list", '["app.bsky.actor.*"]', _parse_patterns),
+    Setting("conflicts", "merge", "conflicts_merge", "list",
+            "merge conflicts in these field by field; where fields collide, you decide",
+            '["com.example.*"]', _parse_patterns),
     Setting("conflicts", "local", "conflicts_local", "list", "the folder's version wins",
             '["com.example.draft"]', _parse_patterns),
     Setting("conflicts", "remote", "conflicts_remote", "list", "the repo's version wins",
             '["com.example.cache"]', _parse_patterns),
-    Setting("conflicts", "text", "conflicts_text", "list", "strings of these are merged line by "
-            "line, not as a whole", '["com.example.page"]', _parse_patterns),
-    Setting("files", "markdown", "markdown", "table", "collections whose records are Markdown "
-            "files with front matter, each with the field that is the body, or a list of such "
-            "fields of which the first that holds a text counts",
-            '{ "com.whtwnd.blog.entry" = "content" }', _parse_markdown),
-    Setting("files", "plain_text", "plain_text", "table of strings", "collections of `markdown`, "
-            "each with the field that repeats the body without markup: it is made anew when the "
-            "body was edited here", '{ "site.standard.document" = "textContent" }',
-            _parse_plain_text),
-    Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
-            "90", _parse_count),
-    Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
-            "oldest go first", "1024", _parse_count),
-    Setting("blobs", "fetch", "blobs_fetch", "word", "all: bring the blobs that records name into "
-            "`blobs/`; none: only those that you ask for (`syncd blob get`)", '"all"',
-            _word_parser(FETCH)),
-    Setting("blobs", "collections", "blobs_collections", "list", "bring only the blobs that "
-            "records of these collections or patterns name", '["app.bsky.actor.*"]',
-            _parse_patterns),
-    Setting("blobs", "max_megabytes", "blobs_max_megabytes", "megabytes", "a larger blob comes "
-            "only if you ask for it", "50", _parse_megabytes),
-    Setting("blobs", "total_megabytes", "blobs_total_megabytes", "megabytes", "no blob comes by "
-            "itself that would make `blobs/` larger than this", "1024", _parse_megabytes),
-    Setting("blobs", "location", "blobs_location", "word", "hold: a file whose metadata says where "
-            "it was made is not uploaded; strip: it is uploaded without its metadata; keep: it is "
-            "uploaded as it is, on a machine where `syncd blob location allow` was said", '"strip"',
-            _word_parser(LOCATIONS)),
-    Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
-            "repository that the folder is in", "true", _YES_NO),
-    Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
-            "none if unset", '"origin"', _parse_remote),
+    Setting("conflicts", "text", "conflicts_text", "list",
+            "merge strings in these line by line instead of as a whole",
+            '["com.example.page"]', _parse_patterns),
+    Setting("files", "markdown", "markdown", "table",
+            "collections whose records are Markdown files with front matter, each with the "
+            "field that is the body, or a list of fields of which the first that holds a text "
+            "is the body", '{ "com.whtwnd.blog.entry" = "content" }', _parse_markdown),
+    Setting("files", "plain_text", "plain_text", "table of strings",
+            "collections of `markdown`, each with the field that repeats the body without "
+            "markup; syncd makes it again when you edit the body",
+            '{ "site.standard.document" = "textContent" }', _parse_plain_text),
+    Setting("history", "days", "history_days", "count",
+            "how many days history keeps superseded versions", "90", _parse_count),
+    Setting("history", "megabytes", "history_megabytes", "count",
+            "how much history keeps; it removes the oldest versions first", "1024", _parse_count),
+    Setting("blobs", "fetch", "blobs_fetch", "word",
+            "all: download the blobs that records name into `blobs/`; none: only those that you "
+            "ask for (`syncd blob get`)", '"all"', _word_parser(FETCH)),
+    Setting("blobs", "collections", "blobs_collections", "list",
+            "download only the blobs that records of these collections or patterns name",
+            '["app.bsky.actor.*"]', _parse_patterns),
+    Setting("blobs", "max_megabytes", "blobs_max_megabytes", "megabytes",
+            "download a larger blob only if you ask for it", "50", _parse_megabytes),
+    Setting("blobs", "total_megabytes", "blobs_total_megabytes", "megabytes",
+            "download no blob automatically that would make `blobs/` larger than this",
+            "1024", _parse_megabytes),
+    Setting("blobs", "location", "blobs_location", "word",
+            "what to do with a file whose metadata says where it was made: hold: do not upload "
+            "it; strip: upload it without its metadata; keep: upload it unchanged, on a machine "
+            "where you ran `syncd blob location allow`", '"strip"', _word_parser(LOCATIONS)),
+    Setting("git", "commit", "git_commit", "boolean",
+            "commit what was synced to the git repository that contains the folder",
+            "true", _YES_NO),
+    Setting("git", "push", "git_push", "name",
+            "the git remote to push these commits to; none if unset", '"origin"', _parse_remote),
     Setting("git", "blobs", "git_blobs", "boolean", "commit the files in `blobs/` too", "true",
             _YES_NO),
-    Setting("hooks", "after_pull", "hook_after_pull", "command", "the program to run after records "
-            "were pulled, and its arguments; see `syncd help hooks.md`", '["./deploy", "--quiet"]',
-            _parse_command),
-    Setting("hooks", "after_push", "hook_after_push", "command", "the same after records were "
-            "pushed", '["./announce"]', _parse_command),
-    Setting("hooks", "on_problem", "hook_on_problem", "command", "the same if something new needs "
-            "you, or nothing can be synced", '["./page-me"]', _parse_command),
-    Setting("hooks", "seconds", "hook_seconds", "seconds", "how long one of them may take", "60.0",
-            _parse_seconds),
+    Setting("hooks", "after_pull", "hook_after_pull", "command",
+            "the program to run after a pull, and its arguments; see `syncd help hooks.md`",
+            '["./deploy", "--quiet"]', _parse_command),
+    Setting("hooks", "after_push", "hook_after_push", "command",
+            "the program to run after a push, and its arguments", '["./announce"]', _parse_command),
+    Setting("hooks", "on_problem", "hook_on_problem", "command",
+            "the program to run if something new needs you, or nothing can be synced, and its "
+            "arguments", '["./page-me"]', _parse_command),
+    Setting("hooks", "seconds", "hook_seconds", "seconds", "how long one hook may run",
+            "60.0", _parse_seconds),
 )  # fmt: skip

@@ -17,7 +17,7 @@ _CORRECT = "correct the line, then run the command again"
 
 
 def read_file(path: Path) -> bytes:
-    """Return what a file holds. Raises OSError, and ConfigWrong for what is no file."""
+    """Return the content of a file. Raises OSError, and ConfigWrong for what is no file."""
     if not stat.S_ISREG(path.stat().st_mode):
         # A pipe would be waited for, and a device may have no end.
         raise ConfigWrong(f"{path} is not a file", hint="move it away, and put the file there")

@@ -86,26 +86,26 @@ class Config:
 
     @property
     def is_one_way(self) -> bool:
-        """True if the repo gets what a branch of git has, and the folder nothing of the repo."""
+        """Return whether the repo follows a branch of git, and the folder nothing."""
         return self.mode == PUBLISH
 
     @property
     def forms(self) -> Forms:
-        """Return how the files of each collection are written."""
+        """Return the form of the files of each collection."""
         return with_markdown(self.markdown) if self.markdown else USUAL
 
     @property
     def markdown_text(self) -> str:
-        """Return the setting `[files] markdown` as JSON, for whoever keeps it."""
+        """Return the setting `[files] markdown` as JSON text, for the state file."""
         return json.dumps([[name, [list(keys) for keys in found]] for name, found in self.markdown])
 
     @property
     def is_portable(self) -> bool:
-        """True if file names must also fit file systems that fold case or refuse characters."""
+        """Return whether file names must fit file systems that fold case or refuse characters."""
         return self.filenames == PORTABLE
 
     def covers(self, collection: str) -> bool:
-        """Return whether the mirror has the records of this collection."""
+        """Return whether the mirror includes the records of this collection."""
         wanted = not self.collections or _matches(collection, self.collections)
         return wanted and not _matches(collection, self.exclude)
 
@@ -114,7 +114,7 @@ class Config:
         return _value_for(path, self.validate, None)
 
     def lexicons_of(self, path: RecordPath) -> str:
-        """Return what becomes of this record where it breaks its lexicon: one of `LEXICONS`."""
+        """Return what to do with this record if it breaks its lexicon: one of `LEXICONS`."""
         return _value_for(path, self.lexicons, LEXICONS_KNOWN)
 
     def asks_before_push(self, path: RecordPath) -> bool:
@@ -142,7 +142,7 @@ class Config:
         return _matches(split_record_path(path)[0], self.conflicts_text)
 
     def fetches_blobs_of(self, path: RecordPath) -> bool:
-        """Return whether the blobs that this record names are fetched without being asked for."""
+        """Return whether syncd fetches the blobs of this record without being asked."""
         if self.blobs_fetch != FETCH_ALL or self.is_one_way:
             return False
         patterns = self.blobs_collections
@@ -156,7 +156,7 @@ class Config:
 def _value_for(
     path: RecordPath, setting: Value | tuple[tuple[str, Value], ...], rest: Value
 ) -> Value:
-    """Return the value of `setting` for a record; `rest` where a table has no pattern for it."""
+    """Return the value of `setting` for a record; `rest` if no pattern of a table matches."""
     if not isinstance(setting, tuple):
         return setting
     collection = split_record_path(path)[0]
@@ -180,7 +180,7 @@ def check_pattern(pattern: str) -> str:
 
 
 def forms_of_text(text: str) -> Forms:
-    """Return the forms that a `markdown_text` stands for; the usual ones if it is none."""
+    """Return the forms of a `markdown_text`; the usual ones for any other text."""
     try:
         found = tuple(
             (str(n), tuple(tuple(map(str, k)) for k in keys)) for n, keys in json.loads(text)

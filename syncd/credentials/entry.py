@@ -20,7 +20,7 @@ _TYPED = '{"did": '
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A password; `origin` is None for one of which it is not known where it was made."""
+    """A password; `origin` is None if the origin that it is for is unknown."""
 
     text: str = field(repr=False)
     origin: str | None = None
@@ -61,7 +61,7 @@ def parse_session(entry: str, did: Did) -> Session | None:
 
 
 def is_origin(value: object) -> bool:
-    """Tell whether `value` is the text of an origin in the one form that it is compared in."""
+    """Return whether `value` is an origin in the one form that is compared."""
     try:
         return isinstance(value, str) and str(parse_origin(value)) == value
     except BadSyntax:

@@ -28,14 +28,14 @@ _COST = 2**12
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """By whose login, and where, a password was taken."""
+    """Which account's login accepted a password, and at which origin."""
 
     did: str
     origin: str
 
 
 def find_taken(password: str, file: Path) -> Taken | None:
-    """Return where `password` was taken first; None if no login here ever took it.
+    """Return where `password` was first accepted; None if no login here accepted it.
 
     A login of the account that `file` belongs to counts before those of others, beside it.
     """
@@ -45,7 +45,7 @@ def find_taken(password: str, file: Path) -> Taken | None:
 
 
 def keep_taken(password: str, taken: Taken, file: Path) -> None:
-    """Remember that a login took `password`. Raises FileProblem."""
+    """Remember that a login accepted `password`. Raises FileProblem."""
     noted = _read(file)
     salt = noted["salt"] if noted else secrets.token_hex(_SALT_BYTES)
     origins: dict[str, str] = dict(noted["origins"]) if noted else {}
@@ -64,7 +64,7 @@ def _find(password: str, file: Path) -> Taken | None:
 
 
 def _read(file: Path) -> Mapping[str, Any] | None:
-    """Return what `file` holds; None if there is no such file, or a damaged one."""
+    """Return the content of `file`; None if it is missing or damaged."""
     try:
         fields = json.loads(read_secret(file) or "")
     except (ValueError, RecursionError):

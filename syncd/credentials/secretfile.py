@@ -49,7 +49,7 @@ def read_secret(path: Path, *, is_ours: bool = True) -> str | None:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Replace a file as a whole, readable by its owner alone from the first byte; then on disk.
+    """Replace a file atomically and durably, readable only by its owner from the first byte.
 
     Its directory and the one above are made, and closed to other users. Raises FileProblem.
     """
@@ -78,7 +78,7 @@ def remove_secret(path: Path) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what processes that were killed have left of secrets they were writing."""
+    """Remove the unfinished secrets that killed processes have left."""
     for left in directory.glob(".*.tmp"):
         with suppress(OSError):
             if left.lstat().st_mtime < time.time() - STALE_SECONDS:

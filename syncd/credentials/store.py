@@ -70,7 +70,7 @@ _MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A password and its place. One that was given from outside is not rewritten there.
+    """A password and its place. A password from outside is not rewritten there.
 
     `keep` replaces the entry by one that has an origin, where syncd keeps it itself.
     """
@@ -81,7 +81,7 @@ class Found:
 
 
 class Keyring(Protocol):
-    """What syncd uses of the `keyring` package."""
+    """The part of the `keyring` package that syncd uses."""
 
     def get_password(self, service: str, username: str, /) -> str | None: ...
     def set_password(self, service: str, username: str, password: str, /) -> None: ...
@@ -143,7 +143,7 @@ class Credentials:
         return f"Credentials({self._did!r})"
 
     def load(self) -> Session | None:
-        """Return the kept session; None if there is none that can be used.
+        """Return the kept session; None if none is usable.
 
         One from before sessions had an origin gets it now, for good. Raises CredentialsRefused;
         Unreachable if nobody answers who could say which origin that is.
@@ -165,7 +165,7 @@ class Credentials:
         return None if text is None else parse_session(text, self._did)
 
     def keep(self, session: Session, password: str | None = None) -> None:
-        """Replace the kept session, on disk when this returns. Raises FileProblem.
+        """Replace the kept session, durably. Raises FileProblem.
 
         `password` is what it was made from: that one belongs to the same origin from now on.
         """
@@ -174,7 +174,7 @@ class Credentials:
         write_secret(self._session_file, format_session(session) + "\n")
 
     def password(self, origin: str) -> str | None:
-        """Return the password for `origin` from the first place that has it; None if none has any.
+        """Return the password for `origin` from the first place that has one, or None.
 
         Raises CredentialsElsewhere where there are credentials, and all are for other origins;
         CredentialsRefused; Unreachable if nobody answers who could say for which origin one is.
@@ -198,30 +198,30 @@ class Credentials:
         return None
 
     def source(self) -> str | None:
-        """Say where credentials come from, never what they are; None if there are none."""
+        """Return where the credentials come from; None if there are none."""
         place = self.password_source()
         if place is not None:
             return place
         return f"the session in {self._session_file}" if self.peek() is not None else None
 
     def password_source(self) -> str | None:
-        """Say where the password is, never what it is. Raises CredentialsRefused."""
+        """Return where the password comes from. Raises CredentialsRefused."""
         return next((found.place for found in self._found()), None)
 
     def made_at(self) -> str | None:
-        """Return the origin of the kept session or password, as far as it is written there."""
+        """Return the origin of the kept session or password, if the entry names it."""
         kept = self.peek()
         if kept is not None and kept.origin is not None:
             return kept.origin
         return next((found.password.origin for found in self._found()), None)
 
     def files(self) -> tuple[Path, ...]:
-        """Return every file of this account that may hold a secret and that syncd has to guard."""
+        """Return every file of this account that may hold a secret."""
         named = () if self._named_file is None else (self._named_file,)
         return (*named, self._password_file, self._session_file, self._given_file)
 
     def keep_password(self, password: str, origin: str) -> str:
-        """Keep a password in the keyring, else in a file. Return where. Raises FileProblem."""
+        """Keep a password in the keyring, else in a file; return where. Raises FileProblem."""
         entry = Password(password, origin)
         keyring = self._keyring()
         if keyring is not None:
@@ -244,7 +244,7 @@ class Credentials:
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator[None, None]:
-        """While inside, no other process renews this session: they wait for the same lock.
+        """Keep every other process from renewing this session until the `with` ends.
 
         A process that is stuck is not waited for, nor a lock that cannot be made: two renewals at
         once cost a log-in at worst.
@@ -263,7 +263,7 @@ class Credentials:
                 os.close(descriptor)
 
     def _origin_of(self, found: Found) -> str:
-        """Return the origin of a password that carries none. Raises as `password`."""
+        """Return the origin of a password without one. Raises as `password`."""
         if found.keep is not None:
             return self._origin_of_old_entry(found)
         taken = find_taken(found.password.text, self._given_file)
@@ -278,7 +278,7 @@ class Credentials:
         return taken.origin
 
     def _origin_of_old_entry(self, found: Found) -> str:
-        """Return the origin of a password that an older syncd kept, and write it there for good."""
+        """Return the origin of an older syncd's password, and write it into the entry."""
         session = self.peek()
         origin = session.origin if session is not None else None
         origin = origin or self._origin_of_old(session)
@@ -289,7 +289,7 @@ class Credentials:
         return origin
 
     def _origin_of_old(self, session: Session | None) -> str:
-        """Return where an older syncd's entries were made: as the token says, else at home."""
+        """Return the origin of an older syncd's entries: the token's, else the account's PDS."""
         audience = None if session is None else audience_origin(session.access)
         return audience or self._home_origin("")
 
@@ -350,7 +350,7 @@ class Credentials:
         write_secret(self._password_file, format_password(self._did, password) + "\n")
 
     def _read_named(self) -> str | None:
-        """Return the password of the file that was asked for: that it is not there is an error."""
+        """Return the password in the named file. Raises an error if there is no such file."""
         path = self._named_file
         if path is None:
             return None

@@ -61,7 +61,7 @@ ATTEMPTS = 8
 
 @dataclass(slots=True)
 class Mirror:
-    """A folder, a repo, and what both last agreed on.
+    """A folder, a repo, and the versions that both last agreed on.
 
     Attributes:
         sleep: Waits so many seconds before a cycle that follows a lost swap or a lost answer.
@@ -109,7 +109,7 @@ class Mirror:
 
     @property
     def state(self) -> State:
-        """Return what this mirror remembers."""
+        """Return the state file of this mirror."""
         return self.workspace.state
 
     @property
@@ -129,15 +129,15 @@ class Mirror:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent so far, to every PDS the account lived on."""
+        """The number of requests sent so far, to every PDS that the account lived on."""
         return self._requests_elsewhere + self.pds.requests
 
     def holds(self, waiting: Iterable[Waiting]) -> bool:
-        """Return whether a person must say what becomes of some change."""
+        """Return whether a change waits for a person's decision."""
         return self.workspace.doubt is not None or is_held_back(waiting)
 
     async def sync(self, dirty: Dirty = None) -> Report:
-        """Cycle until nothing is left to do but what waits for a person, or for a pause."""
+        """Run cycles until all that is left waits for a person or for a pause."""
         self.so_far = Report()
         report = self.so_far = last = await self.cycle(dirty)
         attempts = 1
@@ -157,7 +157,7 @@ class Mirror:
         return report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
 
     async def cycle(self, dirty: Dirty = None) -> Report:
-        """One cycle over `dirty` paths and whatever changed in the repo; None looks everywhere.
+        """Run one cycle over `dirty` paths and the changes of the repo; None looks everywhere.
 
         Raises:
             FolderWrong: The folder is not the one the state file knows; nothing was done.
@@ -230,7 +230,7 @@ class Mirror:
         return replace(report, remarks=remarks)
 
     async def _with_blobs(self, dirty: Dirty) -> Report:
-        """One cycle, and then the blobs: the records are here already, whatever comes of these."""
+        """Run one cycle, then fetch blobs: the records are complete whatever comes of the blobs."""
         report = await self._cycle(dirty)
         return await self.rounds.after(self.workspace, self.pds, report, is_whole=dirty is None)
 
@@ -260,11 +260,11 @@ class Mirror:
         return Clone(self.workspace, self.home, self._keeper, self.on_fetch)
 
     async def _see(self) -> Sight:
-        """Return the repo, proven."""
+        """Return a proven view of the repo."""
         return await self._seeing(lambda: look(self.home, self._known(), self.on_fetch))
 
     async def _seeing(self, see: Callable[[], Awaitable[Seeing]]) -> Seeing:
-        """See the repo. Where it cannot be seen, the account is resolved again, once."""
+        """View the repo; if that fails, resolve the account again, once."""
         before = self.account
         try:
             return await see()
@@ -367,6 +367,6 @@ class Mirror:
         return self.workspace.history
 
     def _keeper(self, head: Head) -> Keeper:
-        """Return a keeper at the time of now, or of `head` where the clock is years behind it."""
+        """Return a keeper at the present time, or at `head`'s if the clock is years behind that."""
         at = max(self.workspace.now(), seconds_of(head.rev))
         return Keeper(self.history, at, head.rev, self.on_archive)

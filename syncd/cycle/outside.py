@@ -27,13 +27,13 @@ _DEVICE_NUMBERS = 2**32
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A mirror was in this folder. `waits`: a person had to decide something there."""
+    """A note that a mirror was in this folder. `waits`: a person had to decide something there."""
 
     waits: bool
 
 
 def trace_of(root: Path) -> Trace | None:
-    """Return what is known of a mirror that was in the folder `root`; None if there was none."""
+    """Return the trace of a mirror that was in the folder `root`; None if there was none."""
     try:
         return CODEC.parse(Trace, _file(root).read_bytes())
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def trace_of(root: Path) -> Trace | None:
 
 
 def leave_trace(root: Path, *, waits: bool) -> None:
-    """Keep that a mirror is in the folder `root`; write only what is new.
+    """Note that a mirror is in the folder `root`; write the note only if it is new.
 
     Where nothing can be written, nothing is kept: the mirror works without it.
     """
@@ -65,7 +65,7 @@ def filesystem_of(path: Path) -> int:
 
 
 def write_outside(file: Path, content: bytes) -> bool:
-    """Write `file` in one step that lasts. Return False where it cannot be written."""
+    """Write `file` atomically and durably. Return False if it cannot be written."""
     new = file.with_suffix(".new")
     try:
         make_private(file.parent, state_directory())

@@ -83,7 +83,7 @@ def report_cycle(
 
 
 def _deleted(pulled: Memory, steps: Sequence[Step], pushed: Pushed) -> tuple[RecordPath, ...]:
-    """Return what was deleted in the folder or, by one of `steps`, in the repo."""
+    """Return the deletions in the folder and, by one of `steps`, in the repo."""
     in_folder = {path for path, cid in pulled.base.items() if cid is None}
     in_repo = {step.path for step in steps if step.local is None}.intersection(pushed.done)
     return tuple(sorted(in_folder | in_repo))
@@ -121,7 +121,7 @@ class Diary:
         self._keep(How.PULLED, ((s.path, s.local, s.remote) for s in steps if s.path in done.base))
 
     def found(self, sides: Sides, base: Snapshot) -> None:
-        """Add what an earlier cycle did and could not remember, unless it is in the log already.
+        """Add the effects of an earlier cycle that it did not record, unless the log has them.
 
         `base` is what both sides had before.
         """

@@ -24,7 +24,7 @@ _RECORD_HINT = f"{_OPERATOR}; editing its file writes the record again"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How many blocks the PDS serves of the repo, and what it does not serve."""
+    """How many blocks of the repo the PDS serves, and which it does not serve."""
 
     blocks: int
     findings: tuple[Problem, ...]
@@ -82,7 +82,7 @@ def _uncompared(names: _Names, why: str) -> Served:
 
 
 def _known(state: State, head: Head) -> tuple[set[Cid], Mapping[str, Cid]]:
-    """Return the blocks that the kept tree is made of, the commit among them, and its records.
+    """Return the blocks of the kept tree, with the commit, and its records.
 
     Raises SyncdError as `walk` does.
     """

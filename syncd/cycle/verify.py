@@ -25,7 +25,7 @@ from syncd.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was recomputed.
+    """The results of recomputing a mirror.
 
     Attributes:
         records: How many records of the repo are mirrored.
@@ -41,7 +41,7 @@ class Verified:
 
     @property
     def is_sound(self) -> bool:
-        """True if everything agrees."""
+        """Return whether everything agrees."""
         return not (self.findings or self.waiting)
 
 
@@ -73,7 +73,7 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the state file knows, read once: it is most of what `verify` reads.
+    """The contents of the state file, read once: most of the work of `verify`.
 
     Attributes:
         seen: Of files that are not what base has, what they were when last read.
@@ -124,7 +124,7 @@ def _check_commit(state: State, head: Head, account: Account) -> Iterator[Proble
 def _tree(
     state: State, head: Head, base: Mapping[RecordPath, Cid]
 ) -> tuple[Mapping[str, Cid], tuple[Problem, ...]]:
-    """Return the records of the kept tree and its faults: each node is hashed again."""
+    """Return the records of the kept tree and its faults; hash each node again."""
     agreed = {str(path): cid for path, cid in base.items()}
     try:
         root, nodes = build(agreed)

@@ -40,7 +40,7 @@ _SEATS = 64
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What became of a mirror since it was opened for a sync last."""
+    """Whether a mirror was moved, copied or restored since it was last opened for a sync."""
 
     before: Spot
     place: Place
@@ -77,7 +77,7 @@ def take_place(root: Path, state: State, history: History) -> list[tuple[str, st
 
 
 def leave_place(root: Path, state: State) -> None:
-    """Keep outside how far the state file has come since it was opened: a backup may be younger."""
+    """Note outside how far the state file has come since it was opened; a backup may be younger."""
     turn, file = state.turn(), _file(_measure(root, state), state.marker)
     outside = _read(file)
     # It costs two waits for the disk, so an end that leaves nothing new writes nothing.
@@ -86,7 +86,7 @@ def leave_place(root: Path, state: State) -> None:
 
 
 def remembers_waiting(root: Path) -> Callable[[bool], None]:
-    """Return what keeps outside the folder `root` whether a change is held back in it."""
+    """Return a function that notes outside the folder `root` whether a change is held in it."""
     return lambda waits: leave_trace(root, waits=waits)
 
 
@@ -133,7 +133,7 @@ def _measure(root: Path, state: State) -> Witness:
 
 
 def _machine() -> str:
-    """Return a hash of the machine's id, which itself is to stay on the machine (machine-id(5))."""
+    """Return a hash of the machine ID; the ID itself stays on the machine (machine-id(5))."""
     with suppress(OSError):
         text = MACHINE.read_text(encoding="ascii", errors="replace").strip()
         return hashlib.sha256(f"syncd {text}".encode()).hexdigest()[:32] if text else ""
@@ -150,7 +150,7 @@ def _with_token(tokens: Mapping[str, str], seat: str, token: str) -> dict[str, s
 
 
 def _file(witness: Witness, marker: str) -> Path:
-    """Return where the witness of a folder is: a copy has another folder, and so another file."""
+    """Return the path of the witness of a folder; a copy of the folder has another one."""
     inode, made = witness.folder
     name = f"{marker} {witness.filesystem} {made or inode}"
     return state_directory() / DIRECTORY / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
@@ -184,7 +184,7 @@ def _notices(found: Arrived, state: State) -> list[tuple[str, str]]:
 
 
 def _older(before: Place | None, now: Place, state: State) -> list[tuple[str, str]]:
-    """Say where history knows a newer repo than state: only one of the files was put back."""
+    """Report that history knows a newer repo than the state file: only one was put back."""
     newest, known = state.newest(), now.known
     if not (newest and known and known > newest) or (before and before.known == known):
         return []

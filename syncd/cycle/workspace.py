@@ -41,7 +41,7 @@ class Workspace:
 
     @property
     def doubt(self) -> Doubt | None:
-        """Return why this may not be where the state lived without a break, or None."""
+        """Return why the state may not have lived here without a break, or None."""
         return self.suspicion or self.state.note(Doubt)
 
     @property
@@ -51,11 +51,11 @@ class Workspace:
 
     @property
     def activity(self) -> ActivityLog:
-        """Return what came in and went out."""
+        """Return the log of pulls and pushes."""
         return ActivityLog(self.own)
 
     def check(self) -> None:
-        """Raise FolderWrong or StateWrong unless folder and state file are those it was made of."""
+        """Raise FolderWrong or StateWrong unless folder and state file are the original ones."""
         self.folder.check_marker(self.state.marker)
         self.state.check_in_place()
 

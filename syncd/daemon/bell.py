@@ -37,7 +37,7 @@ class Bell:
         await self._has_reason.wait()
 
     def take(self) -> Dirty:
-        """Return what to look at, and forget it."""
+        """Return the paths to look at, and forget them."""
         dirty: Dirty = None if self._everywhere else frozenset(self._paths)
         self._paths, self._everywhere = set(), False
         self._has_reason.clear()
@@ -46,20 +46,20 @@ class Bell:
 
 @dataclass(slots=True)
 class Alarm:
-    """Rings `bell` for `dirty` once, some time from now."""
+    """Rings `bell` for `dirty` once, after a time."""
 
     bell: Bell
     dirty: Dirty
     _timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
-        """Ring in so many seconds, and not when it was set to before."""
+        """Ring in so many seconds, instead of at the former time."""
         self.cancel()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(seconds, self.bell.ring, self.dirty)
 
     def cancel(self) -> None:
-        """Do not ring."""
+        """Stop the alarm."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -74,7 +74,7 @@ class Requests:
         return bool(self._waiting)
 
     def add(self) -> asyncio.Future[Report]:
-        """Add a request. The future gets the report in the end, or what the sync raised."""
+        """Add a request. The future gets the report of the sync, or its error."""
         request: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         self._waiting.append(request)
         return request
@@ -85,7 +85,7 @@ class Requests:
         return taken
 
     def answer(self, outcome: Report | SyncdError) -> None:
-        """Give `outcome` to every request that is not answered or cancelled yet."""
+        """Give `outcome` to every open request."""
         for request in (future for future in self._waiting if not future.done()):
             if isinstance(outcome, SyncdError):
                 request.set_exception(outcome)

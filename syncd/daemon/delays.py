@@ -20,18 +20,18 @@ AGAIN_SECONDS: Final = 0.1
 
 
 def seconds_after(error: SyncdError, backoff: Backoff, jitter: float) -> float:
-    """Return how long to wait after `error`; not less than the PDS asks for."""
+    """Return how long to wait after `error`: at least as long as the PDS asks for."""
     pause = backoff.seconds(jitter)
     return error.retry_seconds + pause if isinstance(error, RateLimited) else pause
 
 
 def least_seconds_after(error: SyncdError, backoff: Backoff) -> float:
-    """Return how much of such a wait nothing may cut short but a stop."""
+    """Return the part of such a wait that only a stop may cut short."""
     return error.retry_seconds if isinstance(error, RateLimited) else backoff.first
 
 
 def seconds_until_due(pending: Sequence[Pending], now_ns: int) -> float | None:
-    """Return when the first of `pending` is due, or None if none is by itself.
+    """Return the seconds until the first of `pending` is due; None if none becomes due.
 
     A little later than that, so that a timer that is early by the clock costs no second cycle.
     """
@@ -41,13 +41,13 @@ def seconds_until_due(pending: Sequence[Pending], now_ns: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """Why pushes wait, or None if they need not, and the back-off of the next attempt."""
+    """Why pushes wait (None: they need not), and the back-off of the next attempt."""
 
     backoff: Backoff
     error: SyncdError | None = None
 
     def after(self, dirty: Dirty, report: Report) -> PutOff:
-        """Return what holds after a cycle that looked at `dirty` and did not fail."""
+        """Return the delay after a cycle over `dirty` that did not fail."""
         if report.needs_a_pause:
             return PutOff(self.backoff.failed(), report.halted)
         # A cycle that had nothing to push proves nothing, unless it looked everywhere.
@@ -57,7 +57,7 @@ class PutOff:
 
     @property
     def event(self) -> Event:
-        """What this makes of a cycle that did not fail."""
+        """Return the event of a cycle that did not fail."""
         if self.error is None:
             return Event.FINISH
         return Event.LOCK_OUT if isinstance(self.error, CredentialsRefused) else Event.PUT_OFF

@@ -21,15 +21,15 @@ from syncd.values import dataclass
 
 
 class Watches(Protocol):
-    """Says which records' files changed (see watch/)."""
+    """Reports the records whose files changed (see watch/)."""
 
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
-        """Return what changed, once nothing more did for `quiet_seconds`, or at `max_seconds`."""
+        """Return the changes once nothing changed for `quiet_seconds`, or after `max_seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feeders:
-    """What rings `bell`. Each of `all` runs until it is cancelled, and raises only a defect."""
+    """Tasks that ring `bell`. Each of `all` runs until it is cancelled; it raises only a defect."""
 
     mirror: Mirror
     watcher: Watches | None
@@ -38,7 +38,7 @@ class Feeders:
     course: Course
 
     def all(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Return the four, to be run as tasks."""
+        """Return the four feeders, to be run as tasks."""
         return self.poll(), self.look_round(), self.listen(), self.news.hear()
 
     async def poll(self) -> None:
@@ -66,7 +66,7 @@ class Feeders:
         return decided
 
     def _is_released(self) -> bool:
-        """Return whether git changed what kept a record waiting: `git add` saves no file."""
+        """Return whether git released a record that it kept waiting: `git add` saves no file."""
         companion = self.mirror.companion
         return companion is not None and companion.obstacles.has_changed()
 
@@ -79,7 +79,7 @@ class Feeders:
             self.bell.ring(None)
 
     def _spread(self) -> float:
-        """Return the part of the first wait that is waited for.
+        """Return the fraction of the first wait to wait.
 
         The mirrors of one process begin together, and should not all ask their PDS at one moment.
         """

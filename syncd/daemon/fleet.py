@@ -56,7 +56,7 @@ class Member:
 
 @dataclass(slots=True)
 class Fleet:
-    """The mirrors of this process, from `run` until the last has ended.
+    """The mirrors of this process, from `run` until the last one ends.
 
     Attributes:
         open: Opens the daemon of a mirror, which runs inside.
@@ -98,7 +98,7 @@ class Fleet:
             self._end(member)
 
     def reload(self) -> None:
-        """Read all settings again; open anew what has other settings now, and what had failed."""
+        """Read all settings again; reopen the mirrors whose settings changed or that failed."""
         self.notifier.reloading()
         self._is_ready = False
         wanted = self._wanted()

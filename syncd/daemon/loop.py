@@ -111,7 +111,7 @@ class Daemon:
         self._call()
 
     async def now(self) -> Report:
-        """Return the report of a sync that begins after this call, also in a pause.
+        """Return the report of a sync that begins after this call, even during a pause.
 
         Raises what the sync raises.
         """
@@ -172,11 +172,11 @@ class Daemon:
 
     @property
     def wants_reopening(self) -> bool:
-        """Return whether `run` ended only because the mirror has other settings by now."""
+        """Return whether `run` ended only because the settings of the mirror changed."""
         return self._is_outdated and not self._waits.is_stopping
 
     def _feed(self) -> list[asyncio.Task[None]]:
-        """Start what rings the bell, and what feels the pulse of a cycle."""
+        """Start the tasks that ring the bell, and the pulse of a cycle."""
         feeders = Feeders(self.mirror, self.watcher, self._bell, self._news, self._course)
         feeling = self.pulse.feel(self._progress)
         tasks = (*feeders.all(), self._pictures.watch(), feeling)
@@ -230,7 +230,7 @@ class Daemon:
             self._resident = give_back(self._resident)
 
     async def _look(self, dirty: Dirty) -> Report:
-        """Run one cycle, or a whole sync where one was requested, and answer the requests."""
+        """Run one cycle, or a whole sync if one was requested, and answer the requests."""
         requests = self.requests.take()
         try:
             report = await self._look_at_both(dirty, is_sync=bool(requests))
@@ -256,7 +256,7 @@ class Daemon:
         return report
 
     async def _conclude(self, dirty: Dirty, report: Report) -> None:
-        """Show what a cycle did, and see to it that what it left undone is done."""
+        """Report the result of a cycle, and arrange for the rest to be done."""
         self._pictures.follow(report)
         if isinstance(report.halted, self.ends_on):
             # The cycle may have done something before the error, and nothing else will show it.
@@ -289,7 +289,7 @@ class Daemon:
             self._push_delayed.set(seconds)
 
     def _follow_up(self, report: Report) -> None:
-        """Take up soon what a cycle left undone.
+        """Arrange soon for what a cycle left undone.
 
         An earlier cycle takes it too: the bell keeps the paths, without a reason of their own.
         """
@@ -301,7 +301,7 @@ class Daemon:
             self._look_again.set(self._unfinished.seconds(longest, self.jitter()))
 
     async def _back_off(self, error: SyncdError) -> None:
-        """Wait, then look at the whole folder: that finds again what the failed cycle left."""
+        """Wait, then look at the whole folder, which finds what the failed cycle left."""
         self._enter(event_of(error), None, error)
         seconds = seconds_after(error, self.backoff, self.jitter())
         least = least_seconds_after(error, self.backoff)

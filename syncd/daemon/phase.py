@@ -27,7 +27,7 @@ HALTING = (CredentialsRefused, RepoUnavailable, BadCommit, RolledBack, RevAhead)
 
 
 class Phase(StrEnum):
-    """What `status` shows of a daemon's state."""
+    """A daemon's state as `status` shows it."""
 
     IDLE = "idle"
     SYNCING = "syncing"
@@ -58,5 +58,5 @@ OnChange = Callable[[Phase, Report | None, SyncdError | None], None]
 
 
 def event_of(error: SyncdError) -> Event:
-    """Return what a cycle that `error` ended means for the daemon."""
+    """Return the event, for the daemon, of a cycle that ended with `error`."""
     return Event.HALT if isinstance(error, HALTING) else Event.FAIL

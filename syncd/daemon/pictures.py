@@ -38,7 +38,7 @@ class Pictures:
     _is_waiting: asyncio.Event = field(default_factory=asyncio.Event)
 
     def follow(self, report: Report) -> None:
-        """Look from now on at the files that the problems of a cycle name."""
+        """Watch, from now on, the files that the problems of a cycle name."""
         found = (find_record_path(problem.path) for problem in report.problems)
         names = files_named(self.mirror.folder, [path for path in found if path is not None])
         self.known = {name: self.known.get(name) for name in sorted(names)}
@@ -46,7 +46,7 @@ class Pictures:
         (self._is_waiting.set if names else self._is_waiting.clear)()
 
     async def watch(self) -> None:
-        """Ring for what came or changed. Runs until it is cancelled."""
+        """Ring for files that appeared or changed. Runs until it is cancelled."""
         while True:
             await self._is_waiting.wait()
             await asyncio.sleep(LOOK_SECONDS)
@@ -54,7 +54,7 @@ class Pictures:
                 self.bell.ring(())
 
     def _has_news(self) -> bool:
-        """Return whether a file is another one than before, and has been so for one look."""
+        """Return whether a file differs from before, and did so at the last look too."""
         now = {name: self._stat(name) for name in self.known}
         # One that changed since the last look may still be written.
         settled = {name: stat for name, stat in now.items() if self.last.get(name) == stat}

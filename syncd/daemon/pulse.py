@@ -38,7 +38,7 @@ class Pulse:
             task.result()
 
     async def rest(self, end: asyncio.Event, seconds: float) -> None:
-        """Wait for `end`, but no longer than so many seconds."""
+        """Wait for `end`, at most so many seconds."""
         while seconds > 0 and not end.is_set():
             step = min(seconds, self.seconds)
             with suppress(TimeoutError):

@@ -9,7 +9,7 @@ from syncd.values import dataclass
 
 @dataclass(slots=True)
 class Traffic:
-    """What `mirror` sent and received so far."""
+    """The traffic of `mirror` so far."""
 
     mirror: Mirror
     _pieces: int = 0
@@ -21,7 +21,7 @@ class Traffic:
 
     @property
     def mark(self) -> tuple[int, int]:
-        """Another value than before, once anything was sent or received."""
+        """Return a value that differs once anything was sent or received."""
         return self.mirror.requests, self._pieces
 
     def _count(self, fetching: Fetching | Writing) -> None:  # noqa: ARG002

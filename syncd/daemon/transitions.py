@@ -14,7 +14,7 @@ from syncd.values import dataclass
 
 
 class LoopState(Enum):
-    """What a daemon is doing."""
+    """The activity of a daemon."""
 
     DUE = "due"
     """A look at the whole folder is due: at the start, and after a pause."""
@@ -41,7 +41,7 @@ class LoopState(Enum):
 
 
 class Event(Enum):
-    """What can happen to a daemon."""
+    """An event in the life of a daemon."""
 
     BEGIN = "begin"
     """The loop begins a cycle."""
@@ -72,7 +72,7 @@ _CYCLE_ENDS: Final = (Event.FINISH, Event.PUT_OFF, Event.LOCK_OUT, Event.FAIL, E
 
 
 def _waiting(state: LoopState) -> dict[Event, LoopState]:
-    """Return what may follow a state in which the daemon waits for the next cycle."""
+    """Return the transitions from a state in which the daemon waits for the next cycle."""
     return {
         Event.BEGIN: LoopState.SYNCING,
         Event.PAUSE: LoopState.PAUSED,
@@ -82,7 +82,7 @@ def _waiting(state: LoopState) -> dict[Event, LoopState]:
 
 
 def _within_pause() -> dict[Event, LoopState]:
-    """Return what may follow a cycle in a pause: whatever becomes of it, the pause lasts."""
+    """Return the transitions from a cycle in a pause, which lasts whatever the cycle brings."""
     return {
         **dict.fromkeys(_CYCLE_ENDS, LoopState.PAUSED),
         Event.PAUSE: LoopState.PAUSING,
@@ -123,7 +123,7 @@ TABLE: Final[Mapping[LoopState, Mapping[Event, LoopState]]] = {
 
 
 def follow(state: LoopState, event: Event) -> LoopState:
-    """Return the state that `event` leads to. Raises ValueError if the table has none."""
+    """Return the state to which `event` leads. Raises ValueError if the table has none."""
     if event not in TABLE[state]:
         raise ValueError(f"{event.value!r} cannot happen while a daemon is {state.value!r}")
     return TABLE[state][event]
@@ -140,5 +140,8 @@ class Course:
         return self._state
 
     def follow(self, event: Event) -> None:
-        """Move to where `event` leads. Raises ValueError if the table has no such transition."""
+        """Move to the state to which `event` leads.
+
+        Raises ValueError if the table has no such transition.
+        """
         self._state = follow(self._state, event)

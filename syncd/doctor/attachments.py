@@ -16,7 +16,7 @@ from syncd.state import State
 
 
 def judge_blobs(root: Path, config: Config, state: State) -> Iterator[Finding]:
-    """Yield what can be said of the blobs; what is wrong with folder or state, others say."""
+    """Yield the findings about blobs, but none about folder or state, which other checks judge."""
     folder = Folder(root, portable=config.is_portable, forms=config.forms)
     try:
         yield from judge_attached(attached(Workspace(folder, state, config, time.time_ns)))
@@ -25,7 +25,7 @@ def judge_blobs(root: Path, config: Config, state: State) -> Iterator[Finding]:
 
 
 def judge_attached(blobs: Attached) -> Iterator[Finding]:
-    """Yield what can be said of blobs that were looked at."""
+    """Yield the findings about blobs that were looked at."""
     named = len(blobs.named)
     for problem in blobs.listing.problems:
         yield found("blobs.blocked", path=problem.path, reason=problem.reason, hint=problem.hint)

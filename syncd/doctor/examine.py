@@ -90,7 +90,7 @@ async def examine(
 
 
 class Findings(list[Finding]):
-    """Findings as they are made; those made so far come first in the report."""
+    """The findings so far; `tell` reports them in the order of the checks."""
 
     def __init__(self, on_found: Callable[[Finding], None]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Findings(list[Finding]):
         self._told: set[int] = set()
 
     def tell(self, before: str = "") -> None:
-        """Tell those of the checks that come before the check `before`; of all without one."""
+        """Report the findings of the checks before the check `before`, or of all without one."""
         bound = CHECKS.index(before) if before else len(CHECKS)
         for finding in sorted(self, key=_order):
             if _order(finding) < bound and id(finding) not in self._told:
@@ -215,7 +215,7 @@ async def _examine_mirror(
 
 
 def _known(state: State, config: Config) -> Account | None:
-    """Return the account without asking anybody: as known, or as the settings name it."""
+    """Return the account, without asking a server: as last resolved, or by the settings."""
     known = state.note(KnownAccount)
     account = None if known is None else known.by(plc=config.plc, pds=config.pds)
     if account is None and config.pds is not None:
@@ -225,7 +225,7 @@ def _known(state: State, config: Config) -> Account | None:
 
 
 def _refused(state: State | None) -> Complaint | None:
-    """Return why the PDS took no write in the last cycle for want of credentials."""
+    """Return why the PDS refused the writes of the last cycle for lack of credentials."""
     last = None if state is None else state.note(LastCycle)
     if last is None or last.refused is None:
         return None

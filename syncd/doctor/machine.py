@@ -196,7 +196,7 @@ def judge_daemon(pid: int | None, said: DaemonState | None) -> Finding:
 
 
 def judge_sharing(programs: Sequence[Sharing]) -> Iterator[Finding]:
-    """Make a finding for each file-sync program that shares the folder, or one that none does."""
+    """Make a finding for each file-sync program that shares the folder, or one if none does."""
     for sharing in programs:
         name = "sharing.kept_out" if sharing.is_kept_out else "sharing.found"
         yield found(name, reason=sharing.reason, hint=sharing.hint)
@@ -205,7 +205,7 @@ def judge_sharing(programs: Sequence[Sharing]) -> Iterator[Finding]:
 
 
 def judge_autosave(editors: Sequence[str], config: Config) -> Finding:
-    """Judge whether what an editor saves by itself is pushed at once."""
+    """Judge whether an editor's automatic saves are pushed at once."""
     if not editors:
         return found("autosave.none")
     is_delayed = config.push_when != "save" or config.settle_seconds != 0

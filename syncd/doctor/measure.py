@@ -198,7 +198,7 @@ def unit_directories() -> list[Path]:
 
 
 def _home() -> Path:
-    """Return the home of this user; where nobody knows it, a directory that has no units."""
+    """Return the home of this user or, if it is unknown, a directory without units."""
     with suppress(SyncdError):
         return at_home("~")
     return Path("/nonexistent")

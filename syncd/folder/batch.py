@@ -39,7 +39,7 @@ class Replacement(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Files on their way. `results` has an answer for each of them after `place`."""
+    """Files to be written together. After `place`, `results` has an answer for each of them."""
 
     folder: Folder
     items: Sequence[Replacement]
@@ -48,7 +48,7 @@ class Batch:
     _names: dict[RecordPath, tuple[str, str]] = field(default_factory=dict)
 
     def prepare(self, root: int) -> None:
-        """Write every file under another name, and wait until they all are on the disk."""
+        """Write every file under a temporary name, and wait until all are durable."""
         self._find_names(root)
         device = os.fstat(root).st_dev
         for directories, group in self._groups():
@@ -65,7 +65,7 @@ class Batch:
             self._sync(root)
 
     def place(self, root: int) -> None:
-        """Let every file that was prepared take its name, if what is there is what is expected."""
+        """Rename every prepared file to its name, if the file there is the expected one."""
         disk = self.folder.disk
         for directories, group in self._groups():
             with self._answering(group), opened(root, directories) as directory:
@@ -78,7 +78,7 @@ class Batch:
                 self.results.update(placed)
 
     def _find_names(self, root: int) -> None:
-        """Find the file that each item replaces, and the name that its text is to have."""
+        """Find the file that each item replaces, and the name of the new file."""
         for item in self.items:
             collection, rkey = split_record_path(item.path)
             form, portable = self.folder.forms.of(collection), self.folder.portable
@@ -114,7 +114,7 @@ class Batch:
             self.folder.disk.sync_all(directory)
 
     def _place(self, directory: int, item: Replacement, name: str) -> Seen | None:
-        """Place one file. None if it could not be, which is then its result."""
+        """Place one file. Return None if that fails, and note the error as its result."""
         temp, new = self._temps[item.path], hashlib.sha256(item.content).digest()
         with self._answering([(item, name)]):
             try:
@@ -133,7 +133,7 @@ class Batch:
         return None
 
     def _rename(self, directory: int, item: Replacement, name: str) -> None:
-        """Give a file the ending that its text is to have; what it means does not depend on it."""
+        """Give a file the ending of its new form; its meaning does not depend on it."""
         right = self._names[item.path][1].rpartition("/")[2]
         if right != name:
             # Taken by now: then there are two files, which the next look reports.
@@ -146,7 +146,7 @@ class Batch:
 
     @contextmanager
     def _answering(self, group: Sequence[tuple[Replacement, str]]) -> Iterator[None]:
-        """Make an error inside the result of every file of the group that has none yet."""
+        """Note an error in the block as the result of each file of the group without one."""
         try:
             yield
         except (OSError, FileChanged, FileProblem) as error:
@@ -155,7 +155,7 @@ class Batch:
 
 
 def _mode(directory: int, name: str) -> int | None:
-    """Return the permissions of the file that is there, for the one that takes its place."""
+    """Return the permissions of the present file, for its successor."""
     try:
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode & 0o777
     except FileNotFoundError:
@@ -163,7 +163,7 @@ def _mode(directory: int, name: str) -> int | None:
 
 
 def _seen(now: os.stat_result, digest: bytes, item: Replacement) -> Seen:
-    """Return the file as it is before its rename, which makes its stat out of date.
+    """Return the file as it is after its rename, which changes its stat.
 
     So a scan reads it once more. It must: in the tick of a rename a person can save and leave no
     trace in the times.

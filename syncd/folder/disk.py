@@ -24,7 +24,7 @@ class Disk:
     """
 
     async def beside(self, work: Callable[[], T]) -> T:
-        """Do what waits long for the disk in a thread; the other tasks of this process continue."""
+        """Run a long wait for the disk in a thread, so that other tasks continue."""
         import asyncio  # noqa: PLC0415 (slow, and most commands look at a folder without a loop)
 
         doing = asyncio.get_running_loop().run_in_executor(None, work)

@@ -132,7 +132,7 @@ def write_draft(folder: Folder, path: RecordPath, content: bytes) -> str:
 
 
 def rewrite_draft(folder: Folder, relative: str, content: bytes, *, expect: FileStat) -> None:
-    """Give a draft a new content, durably, if it still has that of `expect`.
+    """Replace the content of a draft, durably, if it still is that of `expect`.
 
     Raises:
         FileChanged: The content is not that of `expect`, or another program is writing it.
@@ -169,7 +169,7 @@ def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: File
 
 
 def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
-    """Rename the file of `path` to a draft, durably, and return that, relative to the folder.
+    """Rename the file of `path` to a draft, durably; return the draft, relative to the folder.
 
     Raises:
         FileChanged: The content is not that of `expect`, another program has the file open for
@@ -185,7 +185,7 @@ def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
 
 
 def remove_draft(folder: Folder, relative: str, *, expect: FileStat) -> None:
-    """Remove a draft whose content the file of a record has by now.
+    """Remove a draft whose content the file of a record has now.
 
     Raises:
         FileChanged: The content is not that of `expect`. The draft stays.
@@ -332,7 +332,7 @@ def _rename(folder: Folder, old: str, new: str, expect: FileStat | None) -> None
 
 
 def _drop_if_same(folder: Folder, relative: str, kept: str) -> bool:
-    """Remove the name `relative` if the name `kept` leads to the same file; say whether it did."""
+    """Remove the name `relative` if `kept` names the same file; return whether it did."""
     *directories, name = relative.split("/")
     *others, other = kept.split("/")
     with (

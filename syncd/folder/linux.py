@@ -57,7 +57,7 @@ def _renameat2(source: int, old: str, target: int, new: str, flags: int) -> None
 
 
 def born_ns(directory: int, name: str) -> int:
-    """Return when the inode of `name` was made, in unix nanoseconds; 0 where that is not kept.
+    """Return when the inode of `name` was made, in unix nanoseconds; 0 if unknown.
 
     No program can set this time, so a copy never has the one of its original.
     """
@@ -65,7 +65,7 @@ def born_ns(directory: int, name: str) -> int:
 
 
 def made_ns(path: Path) -> int:
-    """Return what `born_ns` does, for what `path` leads to through symbolic links."""
+    """Return when the target of `path` was made, as `born_ns` does; follow symbolic links."""
     return _born_ns(_AT_FDCWD, os.fsencode(path), 0)
 
 
@@ -88,7 +88,7 @@ def _born_ns(directory: int, name: bytes, flags: int) -> int:
 
 
 def _statx(directory: int, name: bytes, flags: int, wanted: int) -> bytes | None:
-    """Return what statx(2) says, or None where it does not say what is wanted."""
+    """Return the answer of statx(2), or None if it lacks the wanted fields."""
     call, found = getattr(_libc, "statx", None), ctypes.create_string_buffer(_STATX_BYTES)
     if call is None or call(directory, name, flags, wanted, found):
         return None

@@ -36,12 +36,12 @@ class Listing:
 
     @property
     def fingerprint(self) -> bytes:
-        """A SHA-256 of all names and numbers."""
+        """Return the SHA-256 of all names and numbers."""
         return stamps.fingerprint(self.names, self.numbers)
 
     @property
     def is_flat(self) -> bool:
-        """True if no long name continues in a directory below this one."""
+        """Return whether no long name continues in a directory below this one."""
         return not any(name.endswith(CONTINUED) for name in self.names)
 
     @property

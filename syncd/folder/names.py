@@ -67,7 +67,7 @@ def file_name(
 
 @cache
 def _plain(ending: str, endings: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what matches the names of files that are their rkey and `ending`, unescaped."""
+    """Return a pattern for names that are their rkey and `ending`, unescaped."""
     most = COMPONENT_BYTES - 1 - len(ending) - _spare(ending, endings)
     return re.compile(
         rf"([A-Za-z0-9_~:-][A-Za-z0-9_~.:-]{{0,{most}}})"
@@ -81,7 +81,7 @@ def _spare(ending: str, endings: tuple[str, ...]) -> int:
 
 
 def ending_in(name: str, form: Form) -> str:
-    """Return the ending of the form that a name has; empty if it has none."""
+    """Return the ending of the form in a name; empty if it has none."""
     return next((ending for ending in form.endings if name.endswith(ending)), "")
 
 
@@ -194,7 +194,7 @@ def parse_conflict_name(name: str, form: Form = USUAL.default) -> Rkey:
 
 
 def is_record_like(name: str, form: Form = USUAL.default) -> bool:
-    """Return whether a person may have meant `name` as a record's file, and must fix it if not.
+    """Return whether `name` may be meant as a record's file; if it is wrong, a person must fix it.
 
     False for drafts, for editors' temporary files, and for every name without the form's ending.
     """

@@ -49,14 +49,14 @@ class Traits:
 
     @property
     def lack(self) -> str:
-        """Why plain file names do not work here, as the end of a sentence; empty if they do."""
+        """Return why plain file names fail here, as the end of a sentence; empty if they do not."""
         if self.folds_case:
             return "does not tell upper from lower case"
         return f"does not allow names such as {self.refused[0]}" if self.refused else ""
 
 
 def is_empty(directory: Path) -> bool:
-    """Return whether nothing is in a directory but what a probe left there. Raises OSError."""
+    """Return whether a directory is empty, but for what a probe left. Raises OSError."""
     return all(_is_left(entry) for entry in directory.iterdir())
 
 

@@ -31,7 +31,7 @@ _RECOVERED = "recovered"
 
 
 def recover(folder: Folder, leftovers: Sequence[str]) -> tuple[Problem, ...]:
-    """Clear the leftovers that a scan has found; return a Problem for each that a person must see.
+    """Clear the leftovers of a scan; return a Problem for each that a person must see.
 
     A version that was saved at the moment of the crash goes back to its name. If that name is taken
     by now, the version is set aside in `.syncd/recovered/`. The caller must scan the folder again.

@@ -42,7 +42,7 @@ _SAVED = "another program saved it at the same moment"
 
 @dataclass(frozen=True, slots=True)
 class ExchangeName:
-    """The name of a file that is being exchanged, and what it says about the exchange.
+    """The name of a file that is being exchanged, with the facts in it.
 
     Attributes:
         expected: Digest of the file that was to be replaced or removed, shortened and in hex.
@@ -96,7 +96,7 @@ def is_unfinished(name: str) -> bool:
 
 
 def is_leftover(name: str) -> bool:
-    """Return True for every name made here; its file outlives only a write that was interrupted."""
+    """Return whether this module made the name: its file then comes from an interrupted write."""
     return name.startswith((_UNFINISHED, _HELD))
 
 
@@ -199,7 +199,7 @@ def _rename_new(disk: Disk, directory: int, old: str, new: str) -> None:
 
 
 def _link_new(disk: Disk, directory: int, old: str, new: str) -> None:
-    """As `_rename_new`, where the file system has no such rename, and maybe no hard links."""
+    """Rename as `_rename_new` does, on a file system without that call or without hard links."""
     try:
         disk.link(directory, old, new)
         disk.unlink(directory, old)
@@ -213,7 +213,7 @@ def _link_new(disk: Disk, directory: int, old: str, new: str) -> None:
 
 
 def _check(directory: int, name: str, old: bytes) -> None:
-    """Most changes are found here, before anything is touched."""
+    """Raise FileChanged if the file changed: most changes are found here, before any effect."""
     if is_at_rest(directory, name, old):
         return
     try:

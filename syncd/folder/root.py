@@ -110,7 +110,7 @@ class Folder:
 
 
 def own_of(root: Path) -> tuple[int, int]:
-    """Return the device and inode of the `.syncd` in `root`. Raises FolderWrong if it is gone."""
+    """Return device and inode of the `.syncd` in `root`. Raises FolderWrong if it is missing."""
     descriptor = _open_root(root)
     try:
         return _own_in(descriptor)

@@ -188,7 +188,7 @@ def _spare_misspelt(notes: Notes, root: int, away: Collection[RecordPath]) -> No
 
 
 def _other_names(path: RecordPath, portable: bool, forms: Forms) -> list[str]:
-    """Return the names that the file of `path` had by another setting or an older version."""
+    """Return the names that the file of `path` had under another setting or in an older version."""
     collection, rkey = split_record_path(path)
     form = forms.of(collection)
     right = relative_path(path, portable=portable, forms=forms)

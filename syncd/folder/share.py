@@ -30,7 +30,7 @@ _began_ns: list[int] = []
 
 
 def begin(root: Path) -> None:
-    """Begin to fingerprint the collections of a large folder; `fingerprints` takes what is done.
+    """Start to fingerprint the collections of a large folder; `fingerprints` takes the results.
 
     What changes from now on is seen by the next look.
     """
@@ -51,7 +51,7 @@ def since_ns(now_ns: int) -> int:
 
 
 def end() -> None:
-    """End what was begun and nobody has taken."""
+    """End a fingerprinting that nobody has taken."""
     _began_ns.clear()
     while _begun:
         with _begun.popitem()[1] as process:
@@ -69,7 +69,7 @@ def _identity(directory: int) -> tuple[int, int]:
 
 
 def _taken(folder: int) -> dict[tuple[int, int], bytes]:
-    """Return what was begun for an open folder, by device and inode of each directory; once."""
+    """Return the results for an open folder, once, by device and inode of each directory."""
     process = _begun.pop(_identity(folder), None)
     if process is None:
         return {}

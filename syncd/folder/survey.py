@@ -94,7 +94,7 @@ class Notes:
 
 
 def survey(notes: Notes, root: int, in_scope: Callable[[str], bool]) -> None:
-    """Note every file of every collection in scope. All other entries belong to the person."""
+    """Note every file of every collection in scope; leave all other entries to the person."""
     try:
         names = os.listdir(root)
     except OSError as error:
@@ -137,7 +137,7 @@ def is_nsid(name: str) -> bool:
 
 
 def _survey_collection(notes: Notes, root: int, collection: Nsid) -> None:
-    """List one collection. After any error it is unread: no record in it counts as absent."""
+    """List one collection. After an error, none of its records counts as absent."""
     try:
         mode = os.stat(collection, dir_fd=root, follow_symlinks=False).st_mode
         if stat.S_ISREG(mode) and not notes.knows(collection):
@@ -229,7 +229,7 @@ def list_misspelt(
 
 
 def _odd_names(directory: int, inside: tuple[str, ...]) -> Iterator[str]:
-    """Yield each name that can be a misspelling: one that is hidden, or has an escape."""
+    """Yield each name that can be a misspelling: hidden, or with an escape."""
     for name in sorted(os.listdir(directory)):
         if name.endswith(CONTINUED) and len(inside) < _DEPTH:
             with suppress(NotADirectoryError), opened(directory, (name,)) as inner:

@@ -89,7 +89,7 @@ def write(
 def write_many(
     folder: Folder, replacements: Sequence[Replacement]
 ) -> list[Seen | FileChanged | FileProblem]:
-    """Write many files with one wait for the disk. The answers follow the order of the request.
+    """Write many files with one wait for the disk; return the answers in the same order.
 
     Each file succeeds or fails by itself, as in `write`; no path may occur twice. The files are on
     disk when this returns, but no Seen is trusted by a scan, which reads them once more.
@@ -130,7 +130,7 @@ def conflict_file(
 
 
 def kept_conflict(folder: Folder, path: RecordPath, cid: Cid) -> str | None:
-    """Return the file that `keep_conflict` laid down, relative to the folder; None without one."""
+    """Return the file that `keep_conflict` wrote, relative to the folder; None without one."""
     portable, forms = folder.portable, folder.forms
     endings = forms.of(split_record_path(path)[0]).endings
     names = (
@@ -141,7 +141,7 @@ def kept_conflict(folder: Folder, path: RecordPath, cid: Cid) -> str | None:
 
 
 def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) -> str:
-    """Lay down the remote side of a conflict, and return its `conflict_file`.
+    """Write the remote side of a conflict, and return its `conflict_file`.
 
     Its name has the CID of the content, so it may be there already.
     Raises FileProblem, FolderWrong.
@@ -164,7 +164,7 @@ def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) ->
 
 
 def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ()) -> None:
-    """Remove what `keep_conflict` laid down for `path`, except `keep`, and what was edited there.
+    """Remove the files of `keep_conflict` for `path`, but not `keep` or an edited one.
 
     Raises FileProblem, FolderWrong.
     """
@@ -194,7 +194,7 @@ def _drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid], end
 
 
 def is_edited_copy(directory: int, name: str, collection: str, form: Form, cid: Cid) -> bool:
-    """Return True if a person has made another record of the copy of `cid`, which is theirs."""
+    """Return whether a person has edited the copy of `cid` into another record."""
     try:
         content, _ = read_file(directory, name)
         return cid_of(form.parse(content, collection)) != cid
@@ -215,7 +215,7 @@ def file_of(folder: Folder, path: RecordPath) -> str:
 
 
 def file_below(folder: Folder, root: int, path: RecordPath) -> str:
-    """Return the same where the folder is open already, as `root`."""
+    """Return the record's file as `file_of` does, in the open folder `root`."""
     names = relative_paths(path, portable=folder.portable, forms=folder.forms)
     return names[0] if len(names) == 1 else find_there(root, names) or names[0]
 

@@ -82,7 +82,7 @@ class Apart:
         self._given.append((batch, self._speaker.submit(_ask, self._process, batch)))
 
     def take(self, *, wait: bool) -> Done | None:
-        """Return what was finished next; None if nothing is, or with `wait`, nothing is left."""
+        """Return the next finished records; None if there are none, or with `wait`, none left."""
         if not self._given or not (wait or self._given[0][1].done()):
             return None
         batch, future = self._given.popleft()

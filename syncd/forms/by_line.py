@@ -45,7 +45,7 @@ class _Text:
 
 
 def by_line(form: Form, text: bytes) -> bytes:
-    """Return a text that is laid out in lines with its long strings line by line.
+    """Return a text in lines, with its long strings line by line.
 
     Where both sides of a collision are such strings, the marks are around the lines that differ.
     """
@@ -72,7 +72,7 @@ def from_lines(form: Form, text: bytes, before: bytes) -> bytes:
 
 
 def line_shown(form: Form, text: bytes, line: int) -> int:
-    """Return the line of the edited text that the line of what `from_lines` made of it was."""
+    """Return the line of the edited text from which `from_lines` made a line."""
     if not isinstance(form, JsonForm):
         return line
     lines = text.decode("utf-8", "surrogateescape").split("\n")
@@ -96,7 +96,7 @@ def _pieces(lines: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _text_in(line: str) -> _Text | None:
-    """Return the string of a line, if it has line breaks and can be shown as it is."""
+    """Return the string of a line, if it has line breaks and can be shown unchanged."""
     found = _VALUE.fullmatch(line)
     if found is None or "\\n" not in found[2]:
         return None
@@ -117,7 +117,7 @@ def _collided(lines: Sequence[str]) -> tuple[_Text, _Text] | None:
 
 
 def _woven(mine: _Text, theirs: _Text) -> list[str]:
-    """Return the lines of both sides, with marks around those that differ."""
+    """Return the lines of both sides, with marks around the different ones."""
     length = 7
     both = (*mine.lines, *theirs.lines)
     while any(line.startswith(char * length) for line in both for char in "<=>"):

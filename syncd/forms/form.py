@@ -36,13 +36,13 @@ class Marks:
 
 
 class Sayer(Protocol):
-    """Says in words what a record names, for a text that only people read."""
+    """Describes the references of a record, for a text that only people read."""
 
     def refer(self, name: str) -> BlobRef:
-        """Return what stands for the reference of a file that is still to be uploaded."""
+        """Return the text for the reference of a file that is still to be uploaded."""
 
     def said(self, record: Record) -> Record:
-        """Return a record with words in the place of each reference."""
+        """Return a record with words instead of each reference."""
 
 
 class Form(Protocol):
@@ -50,7 +50,7 @@ class Form(Protocol):
 
     @property
     def ending(self) -> str:
-        """Return the end of the names of its files, with the dot."""
+        """Return the ending of its file names, with the dot."""
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -61,10 +61,10 @@ class Form(Protocol):
         """Return the keys to each long text that a person edits by lines."""
 
     def ending_of(self, text: bytes) -> str:
-        """Return the ending that the file with this text is to have."""
+        """Return the ending for a file with this text."""
 
     def parse(self, text: bytes, collection: str, refer: Refer | None = None) -> Record:
-        """Read the record of `collection` that `text` means.
+        """Read the record of `collection` in `text`.
 
         With `refer`, a map that names a file to upload is the reference that it returns. Without,
         a text with such a map means no record.
@@ -79,10 +79,10 @@ class Form(Protocol):
         """Write a record in syncd's own style. Raises BadData if the form cannot show a value."""
 
     def begun(self, record: Record) -> bytes:
-        """Write a record that a person will fill in. Raises as `format` does."""
+        """Write a record for a person to fill in. Raises as `format` does."""
 
     def file_of(self, block: bytes) -> bytes:
-        """Write the record in a block, also one that the form can only show.
+        """Write the record in a block, even one that the form can only show.
 
         Raises BadData if it cannot show it.
         """
@@ -91,7 +91,7 @@ class Form(Protocol):
         """Write the record in `block` in the style of the text `old`. Raises as `file_of` does."""
 
     def remarks(self, text: bytes) -> tuple[str, ...]:
-        """Return what a text says to people alone: its comments, which are in no record."""
+        """Return the comments of a text, which are in no record."""
 
     def is_exact(self, block: bytes, collection: str) -> bool:
         """Return whether the file of the record in `block` means exactly that record."""
@@ -100,10 +100,10 @@ class Form(Protocol):
         """Return whether `text` has the meaning of the file of the record in `block`."""
 
     def unsayable(self, block: bytes, collection: str) -> str | None:
-        """Name the first value that no text can say, with its place, or return None."""
+        """Return the first value that no text can express, with its place, or None."""
 
     def what_text_leaves(self, text: bytes, block: bytes, collection: str) -> str | None:
-        """Name what no text can say in the record of `block` and `text` still shows as it was.
+        """Name a value in `block` that no text can express and that `text` shows unchanged.
 
         Return None if there is none: then an edit leaves nothing to be altered unseen.
         """

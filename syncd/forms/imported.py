@@ -131,12 +131,12 @@ def _entry_at(lines: Sequence[str], index: int) -> tuple[str, int, int] | None:
 
 
 def _names(key: str, known: Collection[str]) -> list[str]:
-    """Return the fields that a key of a post may become, the best first."""
+    """Return the fields that a key of a post may become, best first."""
     return [name for name in (key, *_FIELDS_OF.get(key, ())) if name in known]
 
 
 def _taken(front: Front, known: Collection[str]) -> Iterator[tuple[str, tuple[str, Json]]]:
-    """Yield each field of the record with the key that it is from, and its value."""
+    """Yield each field of the record, the key that it comes from, and its value."""
     for key, value in front.items():
         for field in _names(key, known)[:1]:
             if (fitted := _fitted(field, value)) is not None:
@@ -144,7 +144,7 @@ def _taken(front: Front, known: Collection[str]) -> Iterator[tuple[str, tuple[st
 
 
 def _fitted(field: str, value: Json) -> Json:
-    """Return the value as the field has it; None if it cannot be that."""
+    """Return the value in the type of the field; None if it does not fit."""
     if field in _DATES:
         return _datetime(value) if isinstance(value, str) else None
     if field == "tags":

@@ -85,7 +85,7 @@ class MarkdownForm:
         return JSON.format(record) if page is None else page
 
     def begun(self, record: Record) -> bytes:
-        """Write a new record, with an empty body where it has none."""
+        """Write a new record, with an empty body if it has none."""
         front = _fields(record)
         if self._body_of(front) is None and _at(front, self.pointers[0][:1]) is None:
             front = {**front, **SHAPES.get(self.pointers[0], {})}
@@ -219,7 +219,7 @@ class MarkdownForm:
         return with_body(front, keys, page.body)
 
     def _place(self, node: Node, front: Front) -> Keys:
-        """Return where the body belongs, given the other fields. Raises Fault."""
+        """Return the place of the body, given the other fields. Raises Fault."""
         if BODY in front:
             return _named(node, front)
         for is_fitting in (_has_parent, _is_free):
@@ -273,7 +273,7 @@ class MarkdownForm:
         return {**rest, BODY: ".".join(keys)}
 
     def _edited(self, old: bytes, written: bytes) -> Page:
-        """Return the page `old` with what `written` says. Raises BadJson."""
+        """Return the page `old` with the content of `written`. Raises BadJson."""
         page, node = _front_of(old)
         new, wanted = _front_of(written)
         fields = dict(_map_of(wanted))
@@ -286,7 +286,7 @@ class MarkdownForm:
 
 
 def _said(text: bytes, sayer: Sayer) -> Page:
-    """Return a page with words for what its front matter names. Raises BadJson, BadData, Fault."""
+    """Return a page with words for its references. Raises BadJson, BadData, Fault."""
     page, node = _front_of(text)
     front = dict(_map_of(referred(node, sayer.refer)))
     said = {key: to_json(value) for key, value in sayer.said(from_json(front)).items()}
@@ -298,7 +298,7 @@ def _with_line_ends(old: bytes, written: bytes) -> Page:
 
 
 def _is_json(text: bytes) -> bool:
-    """Return whether a text is to be read as JSON: it begins as such, or says nothing at all."""
+    """Return whether a text is to be read as JSON: it begins as JSON, or is empty."""
     start = text.removeprefix(BOM.encode()).lstrip(b" \t\r\n")[:1]
     return start in (b"{", b"[", b"") or not text.strip(b"\0")
 
@@ -423,7 +423,7 @@ def _node_at(node: Node, trail: Sequence[str | int]) -> Node:
 
 
 def _placed(node: Node, error: BadData) -> Fault:
-    """Return the fault of the innermost value that is none of a record, with its place."""
+    """Return the fault, with its place, of the innermost value that no record can have."""
     try:
         _converted(node)
     except Fault as fault:

@@ -111,7 +111,7 @@ def split_page(text: bytes) -> Page:
 
 
 def keep_ends(old: bytes, new: bytes) -> bytes:
-    """Return the text `new`; if lines of `old` end now so and now so, with the ends of those."""
+    """Return the text `new` with the line ends that the lines of `old` have."""
     before, after = old.split(b"\n"), new.split(b"\n")
     ends = {line[-1:] == b"\r" for line in before[:-1]}
     if len(ends) < 2:
@@ -169,7 +169,7 @@ def _check_merged(bare: str, page: Page) -> None:
 
 
 def find_unmerged(body: str) -> int:
-    """Return where the marks of a merge begin, if a body has all three, one after the other; -1.
+    """Return where the marks of a merge begin, if a body has all three in order; else -1.
 
     Marks of one merge have one length: git makes longer ones where .gitattributes asks for them,
     and where a text has shorter ones. Jujutsu divides the sides by `%` and `+`, not by `=`.

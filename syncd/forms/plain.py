@@ -48,7 +48,7 @@ def renewed(
     keys: Sequence[str],
     typed: Record | None = None,
 ) -> Record:
-    """Return the record with its text without markup at `keys` made anew, where that is due.
+    """Return the record with its plain text at `keys` made again, if that is due.
 
     It is due where the body was edited and that text was not, and in a new record without one.
 
@@ -82,7 +82,7 @@ def _at(value: Value, keys: Sequence[str]) -> Value:
 
 
 def _with(record: Record, keys: Sequence[str], text: str) -> Record:
-    """Return the record with `text` at `keys`; without a map around that place, as it was."""
+    """Return the record with `text` at `keys`; unchanged without a map around that place."""
     key, *rest = keys
     if not rest:
         return {**record, key: text}

@@ -86,7 +86,7 @@ class Worktree:
         return {name: file for name, file in found.items() if file.is_regular}
 
     def entries(self, treeish: str) -> dict[str, GitFile]:
-        """Return all that the folder has in a commit or tree: files, links and submodules."""
+        """Return all entries of the folder in a commit or tree: files, links and submodules."""
         tree = self.tree_id(treeish)
         if tree is None:
             return {}
@@ -135,7 +135,7 @@ class Worktree:
         return {os.fsdecode(name)[skip:] for name in out.split(b"\0")[:-1]}
 
     def uncommitted(self) -> set[str]:
-        """Return the files of the folder that are not as HEAD has them, ignored ones included."""
+        """Return the files of the folder that differ from HEAD, ignored ones included."""
         words = (
             "status",
             "--porcelain",
@@ -371,7 +371,7 @@ def _take_over(
 
 
 def _only_intended(work: Worktree, new: Collection[str]) -> set[str]:
-    """Return the files of `new`, which HEAD lacks, that stand in the index only as intended.
+    """Return the files of `new` that HEAD lacks and that the index has only as intended.
 
     Beside a commit that has the file, such an entry (`git add -N`) is a staged deletion.
     """

@@ -25,7 +25,7 @@ _MARK = b"syncd "
 
 @contextmanager
 def lock_index(lock: Path) -> Iterator[None]:
-    """Hold `lock`: no git command changes the index or HEAD meanwhile.
+    """Hold `lock`, so that no git command changes the index or HEAD.
 
     Raises GitFailed if another git command holds the lock for LOCK_SECONDS.
     """
@@ -79,14 +79,14 @@ def _name(marked: Path, lock: Path) -> None:
 
 
 def is_left_behind(lock: Path) -> bool:
-    """Return whether `lock` is one of a syncd that lives no more. Changes nothing."""
+    """Return whether `lock` belongs to a syncd that no longer runs. Changes nothing."""
     with suppress(OSError), lock.open("rb") as file:
         return _is_ours(file.fileno()) and _can_lock(file.fileno(), fcntl.LOCK_SH)
     return False
 
 
 def clear_left(lock: Path) -> bool:
-    """Remove `lock` if a killed syncd left it; return whether it did."""
+    """Remove `lock` if a killed syncd left it; return whether it was removed."""
     with suppress(OSError), lock.open("rb") as file:
         if not (_is_ours(file.fileno()) and _can_lock(file.fileno(), fcntl.LOCK_EX)):
             return False

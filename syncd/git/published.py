@@ -35,7 +35,7 @@ _PUSH_HINT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What a remote has: the newest commit of the branch, and the object at REF. None: neither."""
+    """The newest commit of the branch and the object at REF in a remote. None: there is none."""
 
     tip: str | None
     published: str | None
@@ -132,7 +132,7 @@ def note_beside(work: Worktree, commit: str, message: str) -> str:
 
 
 def blobs_between(work: Worktree, older: str, newer: str) -> dict[str, set[str | None]]:
-    """Return what each file of the folder was in the commits from `older`, without it, to `newer`.
+    """Return the blobs of each file of the folder in the commits after `older`, up to `newer`.
 
     The ids of its blobs by its name below the folder; None where a commit removed it. Files that no
     commit changed are not among them. Raises GitFailed.

@@ -88,7 +88,7 @@ def _start(
 
 @dataclass(slots=True)
 class _Reading:
-    """What a program has written so far."""
+    """The output of a program so far."""
 
     process: subprocess.Popen[bytes]
     kept: bytearray
@@ -107,7 +107,7 @@ class _Reading:
                 self._take()
 
     def rest(self) -> None:
-        """Take what is there, without waiting for processes that the program left."""
+        """Take the present output, without waiting for processes that the program left."""
         os.set_blocking(self._pipe.fileno(), False)
         with suppress(BlockingIOError):
             while not self.is_at_end and not self.is_cut:
@@ -128,7 +128,7 @@ class _Reading:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the program's process group."""
+    """Kill the rest of the program's process group."""
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

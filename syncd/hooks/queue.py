@@ -32,7 +32,7 @@ ALLOW_HINT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a run has to say: a line of its output, or why it failed and what to do."""
+    """A message of a run: a line of its output, or why it failed and the next step."""
 
     message: str
     hint: str = ""
@@ -54,7 +54,7 @@ class Hooks:
     _is_refused: bool = False
 
     def has(self, event: str) -> bool:
-        """Return whether there is a hook for this event, and this is no process of a hook."""
+        """Return whether there is a hook for this event, and this process is not a hook's."""
         return event in self.table.commands and INSIDE not in os.environ
 
     def run(self, event: str, given: bytes) -> None:
@@ -85,7 +85,7 @@ class Hooks:
             self._fail(event, ran.failure)
 
     def queue(self, event: str, given: bytes) -> None:
-        """Run the hook of an event after those that wait, without waiting for it."""
+        """Run the hook of an event after the queued ones, without waiting for it."""
         if not self.has(event) or self._is_stopping.is_set():
             return
         if self._thread is None:
@@ -99,7 +99,7 @@ class Hooks:
             )
 
     def close(self) -> None:
-        """Kill the program that runs, and drop what waits."""
+        """Kill the running program, and drop the queue."""
         self._is_stopping.set()
         if self._thread is not None:
             self._drop()

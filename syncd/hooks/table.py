@@ -72,7 +72,7 @@ class Table:
                 yield place
 
     def digest(self) -> str:
-        """Return what a person allows: it is another if anything that would run is another.
+        """Return the digest that a person allows; it changes if anything that would run changes.
 
         Raises OSError.
         """
@@ -85,7 +85,7 @@ class Table:
 
 
 def _identity(file: Path) -> str:
-    """Return where a file is, also through links, and what it holds. Raises OSError."""
+    """Return the path of a file, through links, and its content. Raises OSError."""
     return f"{file} -> {file.resolve()}: {_digest(file)}"
 
 
@@ -98,7 +98,7 @@ def _digest(file: Path) -> str:
 
 
 def permission_of(root: Path) -> Allowed:
-    """Return which table a person allowed for the mirror at `root`, by its digest.
+    """Return the digest of the table that a person allowed for the mirror at `root`.
 
     Raises SyncdError without a home.
     """

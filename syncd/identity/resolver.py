@@ -67,7 +67,7 @@ async def find_repo(did: Did, plc: Origin, web: Web) -> Account:
 
 
 def named(text: str) -> str:
-    """Return what stands for the account in what people copy; the text itself if nothing does.
+    """Return the account in a text that people copy; the text itself if it holds none.
 
     That is `@handle`, an at:// URI, the URL of a profile, or that of the handle's own page. Marks
     that no screen shows, such as those of a text's direction, are copied with a handle unseen.

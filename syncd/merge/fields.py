@@ -48,7 +48,7 @@ class Merged:
 
     @property
     def record(self) -> dict[str, Value] | None:
-        """The merged record; None if anything collides."""
+        """Return the merged record; None if anything collides."""
         return None if self.collisions else cast("dict[str, Value]", dict(self.tree))
 
 

@@ -33,7 +33,7 @@ def _open(workspace: Workspace) -> Iterator[Library]:
 
 
 def begin(workspace: Workspace, collection: Nsid, now: str) -> Record:
-    """Return a new record: with its required fields, or with createdAt where no lexicon is known.
+    """Return a new record with its required fields, or with createdAt if no lexicon is known.
 
     `now` is the time in RFC 3339.
     """
@@ -45,7 +45,7 @@ def begin(workspace: Workspace, collection: Nsid, now: str) -> Record:
 
 
 def fields_of(workspace: Workspace, collection: Nsid) -> frozenset[str]:
-    """Return the fields that records of `collection` may have; none where no lexicon is known."""
+    """Return the fields that records of `collection` may have; none if no lexicon is known."""
     with _open(workspace) as library:
         lexicon = library.lexicon(collection)
     if lexicon is None or lexicon.record is None:
@@ -69,7 +69,7 @@ def blob_places(workspace: Workspace, collection: Nsid) -> list[tuple[str, ...]]
 
 
 def literal_key(workspace: Workspace, collection: Nsid) -> Rkey | None:
-    """Return the one key that records of `collection` may have; None where they may have others."""
+    """Return the one key that records of `collection` may have; None if they may have others."""
     kind = _kind(workspace, collection)
     return Rkey(kind.removeprefix(LITERAL)) if kind.startswith(LITERAL) else None
 
@@ -96,7 +96,7 @@ def _kind(workspace: Workspace, collection: Nsid) -> str:
 
 
 def faults_of(workspace: Workspace, path: RecordPath, text: bytes) -> tuple[Problem, ...]:
-    """Return the faults for which the file of a new record would be held, by their places.
+    """Return the faults that would hold the file of a new record, with their places.
 
     Raises Malformed: `text` holds no record.
     """

@@ -34,7 +34,7 @@ def remote_file(workspace: Workspace, conflict: Conflict) -> str | None:
 
 
 def choose_conflicts(workspace: Workspace, names: Sequence[Name]) -> list[Conflict]:
-    """Return the open conflicts that `names` mean; raise SyncdError if one names none."""
+    """Return the open conflicts that `names` mean. Raises SyncdError if a name means none."""
     found = open_conflicts(workspace)
     for name in unmatched(found, names):
         raise SyncdError(f"there is no conflict at {name.text}", hint="list them: syncd conflicts")
@@ -72,7 +72,7 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
 
 
 def next_step(conflict: Conflict) -> str:
-    """Return what a person can do about a conflict whose repo's version no file can have."""
+    """Return the next step for a conflict whose version in the repo cannot be a file."""
     choice = f"to overwrite it with the folder's version: syncd resolve {conflict.path} --local"
     first = "" if conflict.local else "fix the file; then "
     again = "or write the repo's version again with the client that wrote it"
@@ -86,7 +86,7 @@ def _check_shown(conflict: Conflict) -> None:
 
 
 def _set_aside(workspace: Workspace, conflict: Conflict) -> None:
-    """Move a file that stands for no record into history, so that the repo's version can come."""
+    """Move a file that holds no record into history, to make room for the repo's version."""
     path, reason = conflict.path, "invalid; resolved: the remote side"
     seen = file_at(workspace.folder, path)
     put(workspace, Successor(path, seen, None, conflict.base, reason, later=conflict.remote))

@@ -24,7 +24,7 @@ PAUSE_SECONDS = 0.1
 def sync_here_or_there(
     directory: Path, here: Callable[[], tuple[Report, int]]
 ) -> tuple[Report, int]:
-    """Sync here, or in the process that has the folder. Return how many files were cloned, too.
+    """Sync in this process, or in the one that has the folder; return also the cloned files.
 
     Raises as `here`; Locked only if a syncd that is no daemon has the folder.
     """
@@ -56,7 +56,7 @@ def ask_daemon(
 
 
 def need_daemon(directory: Path, question: str, kind: type[A]) -> A:
-    """Return the same where there must be a daemon. Raises SyncdError if there is none."""
+    """Return the daemon's answer as `ask_daemon` does. Raises SyncdError if there is none."""
     answer = ask_daemon(directory, question, kind)
     if answer is None:
         root = find_root(directory)

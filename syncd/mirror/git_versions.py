@@ -21,7 +21,7 @@ from syncd.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A record as one git commit has it; `block` is None where it has none, or no record."""
+    """A record in one git commit; `block` is None if the commit has no file or no record."""
 
     path: RecordPath
     found: FileVersion
@@ -60,7 +60,7 @@ def committed(
 
 
 def _without_renames(found: list[FileVersion]) -> list[FileVersion]:
-    """Leave out that a file went where the same commit brought another file of the record."""
+    """Leave out a removed file if the same commit brought another file of the record."""
     brought = {version.commit for version in found if version.content is not None}
     return [v for v in found if v.content is not None or v.commit not in brought]
 

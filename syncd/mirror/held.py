@@ -47,7 +47,7 @@ def decide_held(workspace: Workspace, held: Sequence[Held | Moved], choice: Choi
 
 
 def _left_behind(workspace: Workspace, rejected: Sequence[Held | Moved]) -> list[Moved]:
-    """Return the other records whose files went to a file that `rejected` takes away."""
+    """Return the other records whose files became a file that `rejected` removes."""
     folder, paths = workspace.folder, {item.path for item in rejected}
     files = {
         file_of(folder, item.path)
@@ -59,7 +59,7 @@ def _left_behind(workspace: Workspace, rejected: Sequence[Held | Moved]) -> list
 
 
 def approve_collections(workspace: Workspace, names: Collection[str]) -> None:
-    """Note that what will be created in these collections is approved, too."""
+    """Note that records created later in these collections are approved, too."""
     state = workspace.state
     approved = state.note(ApprovedCollections)
     before = approved.names if approved else ()
@@ -71,7 +71,7 @@ def approve_collections(workspace: Workspace, names: Collection[str]) -> None:
 
 
 def end_adoption(workspace: Workspace, *, published: bool) -> None:
-    """Publish from now on what was here before the mirror, or have its collections wait."""
+    """Publish the files that were here before the mirror, or have their collections wait."""
     adoption = workspace.state.note(Adoption)
     waiting = set() if adoption is None else _waiting_since(workspace, adoption)
     if published or not waiting:
@@ -94,7 +94,7 @@ def held_creations(held: Sequence[Held]) -> Counter[str]:
 
 
 def _decision(workspace: Workspace, item: Held | Moved, choice: Choice) -> Decision:
-    """Bind the choice to what both sides had when the change was held."""
+    """Bind the choice to the versions that both sides had when the change was held."""
     state = workspace.state
     if isinstance(item, Moved) or (item.kind is Kind.DELETION and item.side is Side.LOCAL):
         head, path = state.head(), RecordPath(item.path)

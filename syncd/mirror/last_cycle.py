@@ -19,13 +19,13 @@ def keep_last_cycle(state: State, report: Report, started: float, cloned: int = 
 
 
 def _refusal(report: Report) -> Trouble | None:
-    """Return why nothing can be sent before a person does something; None where that is not so."""
+    """Return why nothing can be sent before a person acts; None if something can."""
     error = report.halted
     return Trouble(error.message, error.hint) if isinstance(error, CredentialsRefused) else None
 
 
 def counts(report: Report, cloned: int) -> dict[str, int]:
-    """Return the numbers of a report; the files of a finished clone count as pulled."""
+    """Return the numbers in a report; the files of a finished clone count as pulled."""
     return {
         "pushed": len(report.pushed),
         "pulled": cloned + len(report.pulled),

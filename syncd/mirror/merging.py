@@ -108,7 +108,7 @@ def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
 def _edited(
     workspace: Workspace, conflict: Conflict, merged: Merged, edit: Edit, on_notice: OnNotice
 ) -> tuple[bytes, Cid]:
-    """Return what a person made of the merge. An unfinished edit is continued."""
+    """Return the merge as a person edited it. An unfinished edit is continued."""
     collection, rkey = split_record_path(conflict.path)
     form = workspace.folder.forms.of(collection)
     draft = _draft(workspace, conflict)
@@ -140,7 +140,7 @@ def _read(shown: bytes, form: Form, collection: str, before: bytes) -> tuple[byt
 
 
 def _draft(workspace: Workspace, conflict: Conflict) -> Path:
-    """Where a conflict is edited: a short name for its two sides, in the way of no other edit."""
+    """Return the file in which a conflict is edited: its short name belongs to its two sides."""
     sides = f"{str(conflict.local)[-10:]}.{str(conflict.remote)[-10:]}"
     form = workspace.folder.forms.of(split_record_path(conflict.path)[0])
     return workspace.own / "edit" / f"{sides}{form.ending}"

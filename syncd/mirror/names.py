@@ -35,7 +35,7 @@ _HINT = "name it as collection/rkey, by its file, by its at:// URI, or by a patt
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a person typed, and what it may mean.
+    """A name that a person typed, and its possible meanings.
 
     Attributes:
         text: As it was typed.
@@ -51,16 +51,16 @@ class Name:
     written: Forms = USUAL
 
     def record_among(self, paths: Container[str]) -> RecordPath | None:
-        """Return the record of `paths` that it names as a whole; None if there is none."""
+        """Return the record of `paths` that the name means; None if it means none of them."""
         return next((path for path in self.records if path in paths), None)
 
     def covers(self, path: str) -> bool:
-        """Return whether it is a directory or a pattern that `path`, or the file of it, fits."""
+        """Return whether the name is a directory or a pattern that covers `path` or its file."""
         return any(_covers(form, path, self) for form in self.forms)
 
 
 def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
-    """Return what `text` may mean to a person in one of `places`, the likeliest place first.
+    """Return the possible meanings of `text` in `places`, the likeliest place first.
 
     Raises BadSyntax: it is empty, outside of the mirror, or in another repo.
     """
@@ -92,7 +92,7 @@ def record_named(workspace: Workspace, text: str, places: Iterable[Path]) -> Rec
 
 
 def record_meant(workspace: Workspace, name: Name) -> RecordPath | None:
-    """Return the record that `name` names as a whole, one that the mirror has or had before others.
+    """Return the record that `name` means; prefer one that the mirror has or had.
 
     None if it is no name of a record.
     """
@@ -109,7 +109,7 @@ def collection_named(workspace: Workspace, text: str, places: Iterable[Path]) ->
 
 
 def check_known(workspace: Workspace, name: Name) -> None:
-    """Raise SyncdError unless base or what waits has a record that `name` means."""
+    """Raise SyncdError unless base or a waiting item has a record that `name` means."""
     state = workspace.state
     if state.base_of(name.records) or any(_means(name, item.path) for item in state.waiting()):
         return
@@ -123,7 +123,7 @@ def was_known(workspace: Workspace, name: Name) -> bool:
 
 
 def unknown(workspace: Workspace, name: Name) -> SyncdError:
-    """Return the error that says what `name` is, if it is not a record of the mirror."""
+    """Return the error that explains `name`, if it is not a record of the mirror."""
     file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)
     if file is None:
         meant = _near(workspace, name)
@@ -139,7 +139,7 @@ def unknown(workspace: Workspace, name: Name) -> SyncdError:
 
 
 def _near(workspace: Workspace, name: Name) -> str | None:
-    """Return the record or collection that a name may have been meant for; None if none is near."""
+    """Return the record or collection that a person may have meant; None if none is close."""
     form = name.forms[0].strip("\"'").replace("\\", "/")
     collection, _, rest = form.partition("/")
     sizes = workspace.state.collection_sizes()
@@ -177,7 +177,7 @@ def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[
 
 
 def _outside(workspace: Workspace, text: str, places: Iterable[Path]) -> BadSyntax:
-    """Return the error for a path outside of this mirror, with the one that it is in, if any."""
+    """Return the error for a path outside this mirror; it names the mirror of that path, if any."""
     hint = "name a record of this mirror as collection/rkey"
     for place in places:
         with suppress(SyncdError):
@@ -187,14 +187,14 @@ def _outside(workspace: Workspace, text: str, places: Iterable[Path]) -> BadSynt
 
 
 def _real(path: Path) -> str:
-    """Follow symbolic links to a directory, or up to a file, which may be missing."""
+    """Follow symbolic links to a directory, or to the parent of a file, which may be missing."""
     if path.is_dir():
         return os.path.realpath(path)
     return posixpath.normpath(posixpath.join(os.path.realpath(path.parent), path.name))
 
 
 def cleaned(text: str) -> str:
-    """Leave out blanks at the ends, and the invisible characters that come with a pasted text."""
+    """Remove blanks at the ends, and the invisible characters that come with pasted text."""
     return "".join(char for char in text if unicodedata.category(char) != "Cf").strip()
 
 
@@ -241,7 +241,7 @@ def _authorities(workspace: Workspace) -> tuple[str | None, ...]:
 
 
 def _records(folder: Folder, form: str, *, is_uri: bool) -> Iterator[RecordPath]:
-    """Yield the records that `form` may be, as a file of one first, then as a record path."""
+    """Yield the records that `form` may mean, first as a file, then as a record path."""
     with suppress(BadSyntax):
         if not is_uri:
             yield _record_of_file(folder, form)

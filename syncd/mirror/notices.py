@@ -10,7 +10,7 @@ from syncd.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence, and what to do next, if anything."""
+    """A sentence for a person that is no error, and the next step, if any."""
 
     message: str
     hint: str = ""
@@ -20,4 +20,4 @@ OnNotice: TypeAlias = Callable[[Notice], None]
 
 
 def ignore(notice: Notice) -> None:
-    """Take a notice that nobody wants to hear."""
+    """Drop a notice."""

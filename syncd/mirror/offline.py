@@ -44,7 +44,7 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
 
 
 def load_two_way(root: Path) -> Config:
-    """Load the settings of the mirror in `root`. Raises ConfigWrong, also if they say publish."""
+    """Load the settings of the mirror in `root`. Raises ConfigWrong, also for mode publish."""
     if not os.path.lexists(root / FILE_NAME):
         raise _settings_lost(root)
     config = load_config(root / FILE_NAME, os.environ)
@@ -60,7 +60,7 @@ def load_two_way(root: Path) -> Config:
 
 
 def _settings_lost(root: Path) -> ConfigWrong:
-    """Return the error that says how to continue without the settings, and guesses none."""
+    """Return the error that says how to continue without the settings."""
     file = root / FILE_NAME
     line = shlex.quote(f'did = "{did_of((root / STATE_FILE).parent) or "did:…"}"')
     return ConfigWrong(
@@ -119,13 +119,16 @@ def root_around(directory: Path) -> Path:
 
 
 def renewed(root: Path, config: Config) -> State:
-    """Open the state file, or make a new one if it is lost or damaged: nothing is deleted by it."""
+    """Open the state file, or make a new one if it is lost or damaged; delete nothing by that."""
     part_from_log(root / STATE_FILE)
     return open_or_renew(root / STATE_FILE, did=config.did, marker=read_marker(root))
 
 
 def checked(state: State, root: Path, config: Config) -> State:
-    """`state`, if it belongs to this folder and this account. Raises StateWrong, and closes it."""
+    """Return `state` if it belongs to this folder and account; else close it.
+
+    Raises StateWrong.
+    """
     did = state.did
     if state.marker != read_marker(root):
         state.close()
@@ -145,6 +148,6 @@ def checked(state: State, root: Path, config: Config) -> State:
 
 
 def known_account(state: State, config: Config) -> Account | None:
-    """Return the account as it was resolved last, if the settings ask the same servers still."""
+    """Return the account as it was last resolved, if the settings name the same servers."""
     known = state.note(KnownAccount)
     return None if known is None else known.by(plc=config.plc, pds=config.pds)

@@ -46,7 +46,7 @@ USER_AGENT = f"syncd/{__version__}"
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Who hears of what happens while a mirror is open.
+    """The receivers of notices and requests while a mirror is open.
 
     Attributes:
         notice: Hears what a person should know of: a move, a new handle, renamed files.
@@ -106,12 +106,12 @@ def _warn_root(root: Path, on_notice: OnNotice) -> None:
 
 
 def _take_place_again(files: Workspace) -> None:
-    """Note that a state file which was rebuilt lives here; the doubt about it was born with it."""
+    """Note that a rebuilt state file lives here; the doubt about it was born with it."""
     take_place(files.root, files.state, files.history)
 
 
 def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
-    """Rename, once, the files of records whose names have been those of drafts since."""
+    """Rename, once, the record files whose names have since become names of drafts."""
     if files.state.note(Overtaken) is not None:
         return
     count = respell_known(files)
@@ -137,7 +137,7 @@ async def connected(
     *,
     companion: Companion | None,
 ) -> AsyncIterator[Mirror]:
-    """Yield a mirror of `files` with its PDS, and with the git around it if there is `companion`.
+    """Yield a mirror of `files` with its PDS, and with the git around it if `companion`.
 
     `named` is the PDS that a person named in an argument of this command.
     """
@@ -161,7 +161,7 @@ def _tokens(config: Config, named: str | None) -> Credentials | None:
 def _connector(
     tokens: Credentials | None, clients: AsyncExitStack, on_request: OnRequest | None
 ) -> Callable[[Account], Pds]:
-    """Make clients of whatever PDS the account lives on; `clients` closes them all in the end."""
+    """Return a function that makes clients of any PDS; `clients` closes them at the end."""
 
     def connect(account: Account) -> Pds:
         pds = HttpPds(account, tokens, on_request=on_request)
@@ -186,7 +186,7 @@ def _resolve(config: Config) -> Awaitable[Account]:
 
 
 async def find_account(files: Workspace, on_notice: OnNotice = ignore) -> Account:
-    """Resolve the account; if nobody can be asked, return it as it was resolved last.
+    """Resolve the account; if no server answers, return it as it was last resolved.
 
     Raises as `resolve`, also where the settings name other servers than they did then.
     """
@@ -209,7 +209,7 @@ def _known_as(files: Workspace, account: Account) -> KnownAccount:
 def _keep_account(
     files: Workspace, account: Account, before: Account | None, on_notice: OnNotice
 ) -> None:
-    """Remember what the DID document says now, and tell its owner what is new."""
+    """Record the account in the DID document, and report to its owner what is new."""
     files.state.keep(_known_as(files, account))
     for sentence in describe_change(before, account) if before else ():
         on_notice(Notice(sentence))

@@ -60,7 +60,7 @@ _READ_ONLY_HINT = "clone again without --read-only"
 
 
 class DraftOvertaken(SyncdError):
-    """The record of a draft may have changed since the draft was made: a person has to compare."""
+    """The record may have changed since its draft was made: a person has to compare."""
 
     exit_code = 3
     effect = "nothing was published"
@@ -100,7 +100,7 @@ def drafts_of(workspace: Workspace) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a person asked to publish.
+    """The drafts and changes that a person asked to publish.
 
     Attributes:
         drafts: Files of drafts, relative to the folder.
@@ -142,7 +142,7 @@ def choose_all(workspace: Workspace) -> Chosen:
 
 
 def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Publication:
-    """Return how `draft` would be published, under `key` if one is given. Changes nothing.
+    """Return how `draft` would be published, with the key `key` if given. Changes nothing.
 
     Raises:
         SyncdError: It holds no record, it has no key, or the mirror leaves its record out.
@@ -164,7 +164,7 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
 
 
 def _parsed(workspace: Workspace) -> Callable[[bytes, str], Record]:
-    """Return what reads a draft as the record that it will be once its files are uploaded."""
+    """Return a function that reads a draft as the record that it will be after its uploads."""
     forms, files = workspace.folder.forms, files_of(workspace.folder, workspace.config)
     return lambda text, name: record_in(forms.of(name), text, name, files)
 
@@ -193,7 +193,7 @@ def publish(workspace: Workspace, publication: Publication) -> None:
 
 
 def unpublish(workspace: Workspace, path: RecordPath) -> str:
-    """Make a draft of the file of `path`, have the record deleted, and return the draft's file.
+    """Make the file of `path` a draft and delete the record; return the file of the draft.
 
     The deletion is approved, so neither the brake nor anything else holds it.
 
@@ -213,7 +213,7 @@ def unpublish(workspace: Workspace, path: RecordPath) -> str:
 
 
 def check_mirrored(workspace: Workspace, path: RecordPath) -> None:
-    """Raise SyncdError if no sync would ever send a file of this record."""
+    """Raise SyncdError if no sync would send a file of this record."""
     if not workspace.config.covers_path(path):
         collection = split_record_path(path)[0]
         hint = (
@@ -256,7 +256,7 @@ def check_writable(workspace: Workspace) -> None:
 
 
 def means_draft(workspace: Workspace, name: Name, draft: str) -> bool:
-    """Return whether a name is that of a draft, or of a record that has this draft."""
+    """Return whether a name is that of a draft, or of a record with this draft."""
     record = record_of_draft(draft, workspace.folder.forms)
     return draft in name.forms or record in name.forms or name.covers(draft)
 
@@ -266,7 +266,7 @@ def _place(problem: Problem) -> str:
 
 
 def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | None) -> RecordPath:
-    """Return the record that the draft becomes. Raises SyncdError if nothing says which."""
+    """Return the record that the draft becomes. Raises SyncdError if its key is unknown."""
     collection = Nsid(draft.partition("/")[0])
     name = drafted_name(draft.partition("/")[2], workspace.folder.forms.of(collection))
     if key is not None:
@@ -292,7 +292,7 @@ def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | No
 
 
 def _check_lexicon(workspace: Workspace, path: RecordPath, draft: str, content: bytes) -> None:
-    """Raise DraftFaulty if the record would be held because of its lexicon."""
+    """Raise DraftFaulty if the lexicon of the record would hold it."""
     found = faults_of(workspace, path, content)
     if not found:
         return
@@ -309,7 +309,7 @@ def _check_lexicon(workspace: Workspace, path: RecordPath, draft: str, content: 
 
 
 def _only(workspace: Workspace, path: RecordPath, draft: str) -> RecordPath:
-    """Return `path`, the only one that its lexicon allows, unless there is a record already."""
+    """Return `path`, the only one that its lexicon allows. Raises SyncdError if it exists."""
     if is_record(workspace, path):
         # The draft has another name, so nothing says that it is the record's new version.
         raise _changed(path, draft)
@@ -384,7 +384,7 @@ def _check_no_conflict(workspace: Workspace, path: RecordPath) -> None:
 
 
 def _fresh(workspace: Workspace, collection: Nsid) -> RecordPath:
-    """Return a record path of the collection that nobody has, with the time in its key."""
+    """Return an unused record path of the collection, with the time in its key."""
     microseconds = workspace.clock_ns() // 1000
     while True:
         tid = make_tid(microseconds, secrets.randbelow(1024))

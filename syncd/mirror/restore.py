@@ -78,7 +78,7 @@ def restore_version(workspace: Workspace, event: Superseded) -> None:
 def find_back(
     workspace: Workspace, path: RecordPath, steps: int, on_notice: OnNotice = ignore
 ) -> Superseded:
-    """Return the version `steps` before what the file of `path` is now, in the order they came.
+    """Return the version `steps` before the present file of `path`, in order of time.
 
     A version that came again counts where it was first, so that restoring does not make a way
     back longer. Raises SyncdError if there are not so many.
@@ -103,7 +103,7 @@ def find_back(
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which versions are wanted back.
+    """The versions to bring back.
 
     Attributes:
         names: What the records are called.
@@ -117,13 +117,13 @@ class Wish:
     before: int | None = None
 
     def means(self, path: RecordPath) -> bool:
-        """Return whether `path` is named."""
+        """Return whether the wish names `path`."""
         return any(path in name.records or name.covers(path) for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The versions that are in the folder again, and why others are not."""
+    """The restored versions, and the reasons why others were not restored."""
 
     done: tuple[Superseded, ...]
     failed: Mapping[RecordPath, SyncdError]
@@ -191,7 +191,7 @@ def _is_gone(workspace: Workspace, path: RecordPath) -> bool:
 
 
 def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
-    """Write each of `events` into the folder; what fails leaves its file as it is."""
+    """Write each of `events` into the folder; a failure leaves its file unchanged."""
     if not events:
         return Restored((), {})
     done: list[Superseded] = []
@@ -219,14 +219,14 @@ def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What is as it was before the last restore, and why the rest is not."""
+    """The files that are as before the last restore, and why the others are not."""
 
     done: tuple[Undo, ...]
     failed: Mapping[RecordPath, SyncdError]
 
 
 def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
-    """Give each file the version it had before the last restore, or take it away.
+    """Give each file its content from before the last restore, or remove it.
 
     What it has now goes to history first. A deletion then goes the way of any other: past the
     brake, with the next sync.
@@ -249,7 +249,7 @@ def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
 
 
 def edited_since() -> SyncdError:
-    """Return the error that says why an undo leaves a file as it is."""
+    """Return the error that says why an undo leaves a file unchanged."""
     hint = "list its versions: syncd log PATH; bring one back: syncd restore PATH --cid CID"
     return SyncdError(f"{EDITED}, so it stays unchanged", hint=hint)
 
@@ -269,7 +269,7 @@ def _take_back(workspace: Workspace, undo: Undo) -> None:
 
 
 def _versions(workspace: Workspace, path: RecordPath, on_notice: OnNotice) -> list[Superseded]:
-    """Return what `path` was before what its file is now, newest first."""
+    """Return the versions of `path` before its present file, newest first."""
     agreed = read_agreed(workspace, path)
     return [*([agreed] if agreed else []), *read_superseded(workspace, path, -1, on_notice)]
 

@@ -10,7 +10,7 @@ from syncd.mirror.names import Name, check_known
 
 
 class HasPath(Protocol):
-    """Anything that concerns one path."""
+    """An item about one path."""
 
     @property
     def path(self) -> str:

@@ -42,7 +42,7 @@ ANSWER_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DaemonSeen:
-    """The daemon of a mirror: its process, its phase and its trouble. `pid` None: none runs."""
+    """The daemon of a mirror: its process, phase and trouble. `pid` None: none runs."""
 
     pid: int | None = None
     phase: str | None = None
@@ -51,7 +51,7 @@ class DaemonSeen:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a mirror stands at the unix second `at`.
+    """The state of a mirror at the unix second `at`.
 
     Attributes:
         pds: The URL of the PDS as it was resolved last; empty before the first sync.
@@ -118,7 +118,7 @@ class Standing:
 
 
 def read_standing(workspace: Workspace) -> Standing:
-    """Look at the folder, at what syncd remembers of it, and ask the daemon."""
+    """Read the folder and the state file, and ask the daemon."""
     state, config, now = workspace.state, workspace.config, workspace.now()
     account = known_account(state, config)
     pds = (account.pds if account else config.pds) or ""
@@ -155,7 +155,7 @@ def read_standing(workspace: Workspace) -> Standing:
 
 
 def _daemon(workspace: Workspace) -> DaemonSeen:
-    """Return what the daemon says itself; if it does not answer, what it noted last."""
+    """Return the daemon's own answer; if it does not answer, its last note."""
     noted, pid = workspace.state.note(DaemonState), holder(workspace.root)
     if pid is None and noted is not None and is_locked(workspace.root):
         # Its lock file was replaced, as a file-sync program does, and has another process in it.

@@ -18,7 +18,7 @@ from syncd.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What is known of the records that a name means, each list newest first.
+    """The known changes of the records that a name means, each list newest first.
 
     Attributes:
         superseded: The versions that syncd replaced or deleted.
@@ -57,7 +57,7 @@ def read_timeline(
 def read_superseded(
     workspace: Workspace, path: RecordPath | None, count: int, on_notice: OnNotice = ignore
 ) -> list[Superseded]:
-    """Return versions that were replaced or deleted, newest first; -1 counts no bound.
+    """Return replaced or deleted versions, newest first; -1 means all.
 
     A damaged history file is set aside first, and what can still be read of it is kept.
     """

@@ -30,7 +30,7 @@ def local_of(text: str) -> str:
 
 
 def read_moment(text: str, now: int) -> int:
-    """Return the unix second that a person means by `text`: a time, a day, or how long ago.
+    """Return the unix second of `text`: a time, a day, or a duration before now.
 
     A time without an offset is one of this machine's time zone. Raises BadSyntax.
     """

@@ -33,7 +33,7 @@ from syncd.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Unpushed:
-    """Records whose files differ from base: what is due, and what a setting delays.
+    """Records whose files differ from base: those due, and those that a setting delays.
 
     Attributes:
         beside: What lies beside the records of collections that did not change: see `Everywhere`.
@@ -96,7 +96,7 @@ def _planned(path: RecordPath, views: Views, config: Config) -> Step:
 def publish_waiting(
     workspace: Workspace, chosen: Sequence[Pending], *, named: Collection[str] = ()
 ) -> None:
-    """Note that `chosen` is sent with the next cycle, as the files and the repo are now.
+    """Note that the next cycle sends `chosen`, with files and repo as they are now.
 
     A deletion whose whole path is in `named` passes the brake as well: who names it means it.
     """
@@ -110,7 +110,7 @@ def _decision(item: Pending, named: Collection[str]) -> Decision:
 
 
 def publish_version(workspace: Workspace, path: RecordPath, cid: Cid) -> None:
-    """Note that the file of `path`, which a person just gave the version `cid`, is sent at once."""
+    """Note that the next cycle sends the file of `path`, which now has the version `cid`."""
     config = workspace.config
     # A text may say of itself that it is not ready; whoever publishes it knows better.
     is_text = bool(config.forms.of(split_record_path(path)[0]).bodies)

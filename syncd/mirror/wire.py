@@ -26,7 +26,7 @@ class DaemonFailed(SyncdError):
 
 @dataclass(frozen=True, slots=True)
 class DaemonAnswer:
-    """What every answer says: the process, and what it is at."""
+    """The part that every answer has: the process and its phase."""
 
     pid: int
     phase: str | None
@@ -34,7 +34,7 @@ class DaemonAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SentTally:
-    """What happened since the daemon came up: counts, seconds, and unix seconds (0: never)."""
+    """Counts since the daemon started; seconds; and unix seconds (0: never)."""
 
     cycles: int
     failures: int
@@ -49,7 +49,7 @@ class SentTally:
 
 @dataclass(frozen=True, slots=True)
 class StatusAnswer(DaemonAnswer):
-    """How the daemon is."""
+    """The state of the daemon."""
 
     trouble: Trouble | None
     tally: SentTally
@@ -57,7 +57,7 @@ class StatusAnswer(DaemonAnswer):
 
 @dataclass(frozen=True, slots=True)
 class SentReport:
-    """A report without its plan; `remarks` is what else there is to say."""
+    """A report without its plan; `remarks` are all other sentences."""
 
     pushed: tuple[RecordPath, ...]
     pulled: tuple[RecordPath, ...]
@@ -75,7 +75,7 @@ class SentReport:
 
     @classmethod
     def of(cls, report: Report) -> Self:
-        """Return all of a report that a command shows."""
+        """Return the parts of a report that a command shows."""
         return cls(
             report.pushed,
             report.pulled,
@@ -94,7 +94,7 @@ class SentReport:
 
     @property
     def report(self) -> Report:
-        """The report again, halted by a `DaemonFailed` if it was."""
+        """Return the report again, halted by a `DaemonFailed` if it was."""
         return Report(
             self.pushed,
             self.pulled,
@@ -114,7 +114,7 @@ class SentReport:
 
 @dataclass(frozen=True, slots=True)
 class SyncAnswer(DaemonAnswer):
-    """What a sync did."""
+    """The result of a sync."""
 
     report: SentReport
 

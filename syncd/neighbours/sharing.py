@@ -112,14 +112,14 @@ class Sharing:
 
     @property
     def reason(self) -> str:
-        """Say what is the matter, in a sentence."""
+        """Describe the problem in a sentence."""
         if self.is_kept_out:
             return f"{self.program} shares {self.at}, but not {OWN}"
         return f"{self.program} shares {self.at}, including {OWN}"
 
     @property
     def hint(self) -> str:
-        """Say what to do."""
+        """Describe the next step."""
         alone = (
             "run syncd on one machine only; if files arrive half written, set "
             "settle_seconds in [push] of syncd.toml"

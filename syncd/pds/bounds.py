@@ -37,7 +37,7 @@ class TooSlow(TimeoutError):
 
 @dataclass(slots=True)
 class Pace:
-    """What a stream brought, and how long it was waited for, since it was last fast enough.
+    """The bytes of a stream, and the time waited for them, since it was last fast enough.
 
     The time in which syncd itself works on what came does not count.
     """
@@ -47,7 +47,7 @@ class Pace:
     seconds: float = 0.0
 
     def count(self, received: int, seconds: float) -> None:
-        """Count a chunk. Raises TooSlow where too little came in too long."""
+        """Count a chunk. Raises TooSlow if too little came for too long."""
         self.received += received
         self.seconds += seconds
         if self.received >= self.bounds.slow_bytes:

@@ -111,22 +111,22 @@ class HttpPds:
 
     @property
     def requests(self) -> int:
-        """How many HTTP requests were sent so far, those for sessions included."""
+        """Return the number of HTTP requests sent so far, including those for sessions."""
         return self._http.requests
 
     @property
     def rate_limit(self) -> xrpc.RateLimit | None:
-        """The rate limit that the PDS showed last, or None if none was."""
+        """Return the rate limit that the PDS reported last; None if it reported none."""
         return self._http.rate_limit
 
     @property
     def upload_limit(self) -> xrpc.RateLimit | None:
-        """The rate limit of uploads that the PDS showed last, or None if none was."""
+        """Return the rate limit of uploads that the PDS reported last; None if it reported none."""
         return self._http.upload_limit
 
     @property
     def server_time(self) -> float | None:
-        """The Date of the last answer, in unix seconds; None if it had none."""
+        """Return the Date of the last answer, in unix seconds; None if it had none."""
         return self._http.server_time
 
     async def aclose(self) -> None:
@@ -145,7 +145,7 @@ class HttpPds:
         await self.aclose()
 
     async def fetch_latest(self, *, is_poll: bool = False) -> tuple[Cid, Tid]:
-        """As `Pds.fetch_latest`. Where the PDS has no answer, the beginning of getRepo names it."""
+        """Return the newest commit as `Pds.fetch_latest` does, or from the beginning of getRepo."""
         etag, known = self._latest or (None, None)
         try:
             answer = await self._read(xrpc.get_latest_commit(self._did), etag)
@@ -166,7 +166,7 @@ class HttpPds:
         return latest
 
     async def _latest_by_repo(self, error: SyncdError) -> tuple[Cid, Tid]:
-        """Return what the CAR of the repo names as its commit. Raises `error` if it has none."""
+        """Return the commit that the CAR of the repo names. Raises `error` if it has none."""
         reader, size = CarReader(), 0
         try:
             async with aclosing(self.fetch_repo()) as pieces:
@@ -186,7 +186,7 @@ class HttpPds:
         return xrpc.read_repo_status(answer, self._did)
 
     def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
-        """As `Pds.fetch_repo`; close the generator if you leave it early."""
+        """Yield the repo as `Pds.fetch_repo` does; close the generator if you leave it early."""
         return self._stream(xrpc.get_repo(self._did, since))
 
     async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
@@ -234,14 +234,14 @@ class HttpPds:
         return xrpc.read_server(await self._http.send(xrpc.describe_server())).blob_limit
 
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
-        """As `Pds.upload_blob`. Raises BadAnswer if the PDS has stored other bytes."""
+        """Upload as `Pds.upload_blob` does. Raises BadAnswer if the PDS has stored other bytes."""
         upload = Upload(file, size)
         with upload_refusals():
             answer = await self._send(xrpc.upload_blob(mime_type), upload=upload)
         return checked_upload(xrpc.read_blob_ref(answer), upload)
 
     async def fetch_missing_blobs(self) -> list[Cid]:
-        """Return the blobs that records name and the PDS lacks, by its own word.
+        """Return the blobs that records name and that the PDS says it lacks.
 
         Only the import of a repo makes such blobs. Raises as a write: it needs a session.
         """
@@ -275,7 +275,7 @@ class HttpPds:
         validate: bool | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Written:
-        """As `Pds.write`. No change is no request: an empty batch would make a commit."""
+        """Write as `Pds.write` does. Without a change, send nothing: it would make a commit."""
         if not changes:
             return Written((), None, None)
         ops = [op_of(change) for change in changes]
@@ -291,7 +291,7 @@ class HttpPds:
         return _written(xrpc.read_put(await self._send(request), op))
 
     async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
-        """As `Pds.delete`. Nothing before is no request: it could not be guarded."""
+        """Delete as `Pds.delete` does. If there was no record, send nothing: it has no guard."""
         if change.before is None:
             return Written((None,), None, None)
         collection, rkey = split_record_path(change.path)
@@ -300,7 +300,7 @@ class HttpPds:
         return _written(xrpc.read_deleted(await self._send(request)))
 
     async def _read(self, request: xrpc.Request, etag: str | None = None) -> xrpc.Response:
-        """Send a read. Raises LoginWanted if the PDS answers it neither without a token nor with.
+        """Send a read. Raises LoginWanted if the PDS answers neither without a token nor with it.
 
         A read says nothing about credentials: a login that is refused for it halts no push.
         """
@@ -312,7 +312,7 @@ class HttpPds:
                 return await session.send(request)
 
     async def _stream(self, request: xrpc.Request) -> AsyncGenerator[bytes, None]:
-        """As `_read`, for a CAR. Close it if you leave it early."""
+        """Stream a CAR, read as `_read` does. Close the generator if you leave it early."""
         try:
             async with aclosing(self._http.stream(request)) as pieces:
                 async for piece in pieces:
@@ -328,14 +328,14 @@ class HttpPds:
                     yield piece
 
     def _key(self, error: LoginWanted) -> LiveSession:
-        """Return the session to ask with. Raises `error` if none may be asked for now."""
+        """Return the session for a read. Raises `error` if none may be requested now."""
         if self._session is None or time.monotonic() < self._no_login_before:
             raise error
         return self._session
 
     @contextmanager
     def _knocking(self, error: LoginWanted) -> Iterator[None]:
-        """Raise `error` where no login helps; wait with the next one as long as the PDS asks."""
+        """Raise `error` if no login helps; delay the next login as long as the PDS asks."""
         try:
             yield
         except CredentialsRefused as refused:

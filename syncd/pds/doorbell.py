@@ -50,7 +50,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """`commit` is the repo's newest by the claim of whoever rings, or None if they do not say.
+    """`commit` is the repo's newest by the claim of the sender, or None if it names none.
 
     `event` is all that the stream of the PDS said of that commit.
     """
@@ -70,14 +70,14 @@ def size_of(event: CommitEvent) -> int:
 
 
 class Doorbell(Protocol):
-    """Something that rings when an account has news."""
+    """A source of messages that an account has news."""
 
     @property
     def name(self) -> str:
-        """What it is, for a person."""
+        """Return the name of the source, for a person."""
 
     def rings(self) -> AsyncGenerator[Ring, None]:
-        """OPEN once it is listening, then a ring for whatever may be news. It never just ends.
+        """Yield OPEN once it is listening, then a ring for each possible news. Never just ends.
 
         Raises:
             Unreachable: It could not be reached, was closed, or has gone silent.
@@ -85,7 +85,7 @@ class Doorbell(Protocol):
         """
 
     def hang_up(self) -> None:
-        """End the listening, if there is any: `rings` then raises Unreachable."""
+        """Stop listening, if it listens: `rings` then raises Unreachable."""
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Crowd:
     _bytes: int = 0
 
     def count(self, size: int) -> None:
-        """One message of `size` bytes that was not for us. Raises Crowded over the bound."""
+        """Count a message of `size` bytes about another account. Raises Crowded over the bound."""
         now = self.clock()
         if not self._frames or now - self._since >= FOREIGN_SECONDS:
             self._since, self._frames, self._bytes = now, 0, 0
@@ -121,7 +121,7 @@ Heard: TypeAlias = "tuple[Did | None, Ring]"
 
 
 def read_frame(frame: bytes | str) -> Heard | None:
-    """Read whom a message of subscribeRepos is about; None if it is news of nobody's repo.
+    """Return the ring in a message of subscribeRepos; None if it is about no repo.
 
     What cannot be read rings unless it names an account: it may be about anybody. Raises
     Unreachable for the server's goodbye.
@@ -147,7 +147,7 @@ def read_frame(frame: bytes | str) -> Heard | None:
 
 
 def read_jetstream(frame: bytes | str) -> Heard:
-    """Read what a message of a Jetstream is worth: version 1, or version 2 with its envelope.
+    """Return the ring in a message of a Jetstream: version 1, or version 2 with its envelope.
 
     As `read_frame`. Sources: the README of Jetstream, and network.bsky.jetstream.subscribeEvents
     """

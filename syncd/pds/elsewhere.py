@@ -37,7 +37,7 @@ async def followed(
     bounds: Bounds,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[httpx.Response]:
-    """Give what is at the place that `answer` names; nothing of its body is read.
+    """Yield the answer at the place that `answer` names, without reading its body.
 
     `transport` stands for the internet in a test. Raises BadAnswer if that is no place to ask,
     httpx.HTTPError, TimeoutError.
@@ -60,7 +60,7 @@ async def followed(
 def _client(
     home: Origin, patience: httpx.Timeout, transport: httpx.AsyncBaseTransport | None
 ) -> httpx.AsyncClient:
-    """Return a client that knows nothing of a session; a new one also forgets what a PDS said."""
+    """Return a client without a session and without the cookies of the PDS."""
     own: httpx.AsyncBaseTransport
     if transport is not None:
         own = _Shared(transport)
@@ -88,7 +88,7 @@ class _Shared(httpx.AsyncBaseTransport):
 
 
 def _target(answer: httpx.Response, home: Origin) -> httpx.URL:
-    """Return the place that an answer names. Raises BadAnswer if nobody should ask there."""
+    """Return the place that an answer names. Raises BadAnswer if it must not be asked."""
     try:
         target = answer.request.url.join(answer.headers["location"])
         origin = parse_origin(f"{target.scheme}://{target.netloc.decode('ascii')}")

@@ -118,6 +118,6 @@ def _software(headers: Mapping[str, str]) -> str | None:
 
 
 def _plain(text: object) -> str | None:
-    """Return a text that is fit to be shown, else None."""
+    """Return a text if it is fit to be shown, else None."""
     is_plain = isinstance(text, str) and text.isprintable() and 0 < len(text) <= _SHOWN
     return text if isinstance(text, str) and is_plain else None

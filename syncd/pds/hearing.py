@@ -48,7 +48,7 @@ class Ear:
 
     @property
     def is_listening(self) -> bool:
-        """Return True while a doorbell is connected."""
+        """Return whether a doorbell is connected."""
         return self._current is not None
 
     def hang_up(self) -> None:

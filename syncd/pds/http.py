@@ -91,7 +91,7 @@ class Http:
         on_request: OnRequest | None = None,
         is_named: bool = False,
     ) -> None:
-        """`url` is an origin. Raises ConfigWrong unless it is https:// or on the loopback.
+        """Make a client of the origin `url`. Raises ConfigWrong unless https:// or on the loopback.
 
         `is_named`: a person named it, so its name may lead into a private network.
         """
@@ -165,7 +165,7 @@ class Http:
         return bounds.total_seconds if upload is None else bounds.stream_seconds
 
     async def _body_of(self, answer: httpx.Response, upload: Upload | None) -> bytes:
-        """Return the body. That of an upload over a limit is not read, which ends the connection.
+        """Return the body. Do not read that of a refused upload, which ends the connection.
 
         Some servers answer nothing on such a connection any more.
         """
@@ -177,7 +177,7 @@ class Http:
     async def blob(
         self, request: Request, *, bearer: str | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Give the pieces of the blob that answers `request`. Raises as `send` does, in it too."""
+        """Yield the pieces of the blob that answers `request`. Raises as `send`, throughout."""
         deadline = time.monotonic() + self._bounds.stream_seconds
         with self._watched(request) as told:
             async with AsyncExitStack() as stack:
@@ -229,7 +229,7 @@ class Http:
             yield rest
 
     async def _open_car(self, request: Request, bearer: str | None) -> httpx.Response:
-        """Send a request whose answer may take a server long to make, if the server is there.
+        """Send a request whose answer may take long to make, if the server responds at all.
 
         One that accepts connections and answers nothing is found out by a question that is
         answered without work, so that it costs no more than `silent_seconds` twice.
@@ -268,7 +268,7 @@ class Http:
         meanwhile: Meanwhile | None,
         upload: Upload | None = None,
     ) -> httpx.Response:
-        """As `_open`, with a bound on all that comes before the body of an answer to a read.
+        """Open a request as `_open` does, with a time limit for the head of an answer to a read.
 
         A header a second, or interim answers without end, are no silence.
         """
@@ -286,7 +286,7 @@ class Http:
         meanwhile: Meanwhile | None = None,
         upload: Upload | None = None,
     ) -> httpx.Response:
-        """Send; the status and headers are there, the body is not read."""
+        """Send a request; return when status and headers are read, but not the body."""
         message = self._client.build_request(
             request.method,
             request.target,
@@ -300,7 +300,7 @@ class Http:
         return answer
 
     def _patience(self, request: Request) -> httpx.Timeout:
-        """Return the longest silences: of a server that works on a write, longer ones."""
+        """Return the longest silences to accept; longer for a server that works on a write."""
         bounds = self._bounds
         read = bounds.read_seconds
         if request.method == "GET" and request.nsid not in CARS:
@@ -342,7 +342,7 @@ class Http:
 
 
 def _calling(meanwhile: Meanwhile) -> Callable[[str, object], Awaitable[None]]:
-    """Call `meanwhile` once the last byte of a request was handed to the system."""
+    """Call `meanwhile` once the system has the last byte of a request."""
 
     async def trace(event: str, _: object) -> None:
         if event == SENT:
@@ -368,7 +368,7 @@ def _headers(
 
 
 def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:
-    """Choose what connects: anywhere if a person named the server, else to public addresses.
+    """Choose the transport: to any address if a person named the server, else to public ones.
 
     The resolver refuses an address that is not public unless a person named it.
     """
@@ -395,7 +395,7 @@ def _translated(request: Request, origin: str) -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    """Say what went wrong. Only a connect error is quoted: others may hold a header."""
+    """Describe the error. Quote only a connect error: others may contain a header."""
     match error:
         case TooSlow():
             return str(error)

@@ -14,7 +14,7 @@ _GZIP = 31
 
 
 class Inflater:
-    """Feed it the body of one answer. It refuses to give more than `limit` bytes in all."""
+    """A decoder for the body of one answer, with a limit of `limit` bytes in all."""
 
     def __init__(self, encoding: str, *, limit: int) -> None:
         """Take the Content-Encoding. Raise BadAnswer unless it is gzip or none."""

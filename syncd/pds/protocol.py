@@ -27,23 +27,23 @@ class Pds(Protocol):
 
     @property
     def did(self) -> Did:
-        """Whose repo it is."""
+        """Return the DID of the repo."""
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The rate limit that the PDS showed last, or None if it never showed one."""
+        """Return the rate limit that the PDS reported last; None if it never reported one."""
 
     @property
     def upload_limit(self) -> RateLimit | None:
-        """The same for uploads, which have a bucket of their own."""
+        """Return the same for uploads, which have a bucket of their own."""
 
     @property
     def server_time(self) -> float | None:
-        """The time at the PDS by its last answer, in unix seconds; None if it stated none."""
+        """Return the time at the PDS by its last answer, in unix seconds; None if unknown."""
 
     @property
     def requests(self) -> int:
-        """How many requests were sent so far."""
+        """Return the number of requests sent so far."""
 
     async def fetch_latest(self, *, is_poll: bool = False) -> tuple[Cid, Tid]:
         """Return the newest commit and its rev, unverified (com.atproto.sync.getLatestCommit).
@@ -52,7 +52,7 @@ class Pds(Protocol):
         """
 
     async def fetch_status(self) -> RepoStatus:
-        """Whether the repo can be read, and why not (com.atproto.sync.getRepoStatus)."""
+        """Return whether the repo can be read, and why not (com.atproto.sync.getRepoStatus)."""
 
     def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         """Return the CAR of the repo, or of the blocks after `since`, in pieces of any size.
@@ -62,7 +62,7 @@ class Pds(Protocol):
         """
 
     async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
-        """All of `cids`, each with its hash checked (com.atproto.sync.getBlocks).
+        """Return all of `cids`, each with its hash checked (com.atproto.sync.getBlocks).
 
         Raises:
             NotFound: The PDS does not have one of them (any more).
@@ -70,10 +70,10 @@ class Pds(Protocol):
         """
 
     async def fetch_record(self, path: RecordPath) -> Cid | None:
-        """Return the CID of a record now, unverified; None only if the PDS says there is none."""
+        """Return the present CID of a record, unverified; None if the PDS says there is none."""
 
     def fetch_blob(self, cid: Cid) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Give the bytes of a blob in pieces, nothing of them verified (com.atproto.sync.getBlob).
+        """Yield the bytes of a blob in pieces, unverified (com.atproto.sync.getBlob).
 
         Raises when it is entered, and between pieces too. That they ended is no proof that they
         are whole.
@@ -83,7 +83,7 @@ class Pds(Protocol):
         """
 
     async def fetch_blob_limit(self) -> int | None:
-        """Return the bytes of the largest blob that the PDS takes by its own word, if it says."""
+        """Return the largest blob, in bytes, that the PDS says it accepts; None if it does not."""
 
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         """Upload the next `size` bytes of `file` (com.atproto.repo.uploadBlob).
@@ -101,7 +101,7 @@ class Pds(Protocol):
         """
 
     async def honours_swaps(self) -> bool:
-        """Whether the PDS refuses a batch of nothing on a commit that no repo has.
+        """Return whether the PDS refuses an empty batch on a commit that no repo has.
 
         Where it does not, every guard of the methods below is a wish. Writes no record. Raises as
         `write` does.
@@ -149,13 +149,13 @@ class Tokens(Protocol):
     """Keeps one account's credentials. Its methods may block on the disk, but not for long."""
 
     def load(self) -> Session | None:
-        """Return the newest session that was kept, by whichever process and for whichever origin.
+        """Return the newest kept session, of any process and for any origin.
 
         Raises CredentialsRefused; Unreachable if nobody says which origin an old one is for.
         """
 
     def keep(self, session: Session, password: str | None = None) -> None:
-        """Replace the kept session; what was kept is on disk when this returns.
+        """Replace the kept session, durably.
 
         `password`, where one was spent on the session, is for the same origin from now on.
         """
@@ -171,4 +171,4 @@ class Tokens(Protocol):
         """Drop the kept session, and the password where syncd itself keeps it."""
 
     def alone(self) -> AbstractAsyncContextManager[None]:
-        """Keep every other process from renewing this account's session while inside."""
+        """Keep every other process from renewing this account's session until the `with` ends."""

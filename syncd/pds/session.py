@@ -66,7 +66,7 @@ async def log_in(
     on_request: OnRequest | None = None,
     is_named: bool = False,
 ) -> Session:
-    """Trade a password for a session of the PDS at `pds_url`.
+    """Exchange a password for a session of the PDS at `pds_url`.
 
     `identifier` should be the DID: it does not change.
 
@@ -99,7 +99,7 @@ async def log_out(
     bounds: Bounds = DEFAULT_BOUNDS,
     on_request: OnRequest | None = None,
 ) -> None:
-    """End the session on the PDS that made it. One that it does not know any more has ended.
+    """End the session on the PDS that made it. A session that the PDS does not know has ended.
 
     Its access token may still work for up to two hours: only the refresh token is revoked.
     A session that does not say who made it is sent nowhere.
@@ -117,7 +117,7 @@ async def log_out(
 
 
 class LiveSession:
-    """Sends requests under a token that works, renewing it when needed, one caller at a time."""
+    """Sends requests with a working token; renews it when needed, for one caller at a time."""
 
     def __init__(self, http: Http, did: Did, tokens: Tokens) -> None:
         self._http = http
@@ -135,7 +135,7 @@ class LiveSession:
         meanwhile: Meanwhile | None = None,
         upload: Upload | None = None,
     ) -> xrpc.Response:
-        """As `Http.send`, with an access token. A request refused as expired was not carried out.
+        """Send as `Http.send` does, with an access token; repeat a request refused as expired.
 
         Raises also CredentialsRefused: no session, and no password that the PDS accepts.
         """
@@ -150,7 +150,7 @@ class LiveSession:
         raise await self._no_token()
 
     async def stream(self, request: xrpc.Request) -> AsyncGenerator[bytes, None]:
-        """As `Http.stream`, with an access token. Raises also CredentialsRefused, as `send`."""
+        """Stream as `Http.stream` does, with an access token. Raises as `send`, too."""
         token = await self._access()
         for _ in range(_ATTEMPTS):
             try:
@@ -166,7 +166,7 @@ class LiveSession:
 
     @asynccontextmanager
     async def blob(self, request: xrpc.Request) -> AsyncIterator[AsyncIterator[bytes]]:
-        """As `Http.blob`, with an access token. Raises also CredentialsRefused, as `send`."""
+        """Fetch as `Http.blob` does, with an access token. Raises as `send`, too."""
         token = await self._access()
         for _ in range(_ATTEMPTS):
             async with AsyncExitStack() as stack:
@@ -181,7 +181,7 @@ class LiveSession:
         raise await self._no_token()
 
     async def _no_token(self) -> SyncdError:
-        """Return why the PDS refuses a token that it has just made."""
+        """Return why the PDS refuses a token that it has just issued."""
         # Some PDSes refuse every token of an account that was taken down, and name no reason.
         with suppress(SyncdError):
             answer = await self._http.send(xrpc.get_repo_status(self._did))
@@ -210,7 +210,7 @@ class LiveSession:
         return self._current.access
 
     async def _renew(self, stale: str | None) -> str:
-        """Return a token other than `stale`: one that another process renewed, or a new one."""
+        """Return another token than `stale`: renewed by another process, or new."""
         async with self._lock, self._tokens.alone():
             if stale is not None:
                 self._expired.append(stale)
@@ -241,7 +241,7 @@ class LiveSession:
         return None
 
     async def _fresh(self, old: Session | None) -> tuple[Session, str | None]:
-        """Return a new session, and the password if one was spent on it."""
+        """Return a new session, and the password if one was used."""
         if old is not None:
             try:
                 return await self._refreshed(old), None
@@ -254,7 +254,7 @@ class LiveSession:
         return await self._signed_in()
 
     async def _check_failed(self, old: Session, error: Unreachable) -> None:
-        """Return if a login may help where the PDS failed to renew `old`, else raise.
+        """Return if a login may help after the PDS failed to renew `old`; else raise.
 
         Some PDSes fail with a 500 on a token that they cannot read, or whose time is over.
         """
@@ -274,7 +274,7 @@ class LiveSession:
         return _checked(xrpc.read_session(answer), self._did, self._http.origin)
 
     async def _signed_in(self) -> tuple[Session, str]:
-        """Return a session and the password it is from."""
+        """Return a session and the password that made it."""
         password = await self._password()
         if password is None:
             missing = "only a password that was refused" if self._refused else "no password"
@@ -294,7 +294,7 @@ class LiveSession:
         return None if password == self._refused else password
 
     def _adopt(self, session: Session, seconds: float | None) -> None:
-        """Use `session` from now on, and renew it in time if it says how long it lives.
+        """Use `session` from now on, and renew it in time if its lifetime is known.
 
         Raises CredentialsElsewhere, before any of its tokens is used, if this PDS did not make it.
         """
@@ -318,7 +318,7 @@ async def _sign_in(http: Http, identifier: str, password: str) -> Session:
 
 @contextmanager
 def _limits_of_logins() -> Iterator[None]:
-    """Raise LoginLimited where a request for a session is refused for its rate."""
+    """Raise LoginLimited if a request for a session exceeds a rate limit."""
     try:
         yield
     except Busy:
@@ -342,19 +342,19 @@ def _checked(answer: xrpc.SessionAnswer, identifier: str, origin: str) -> Sessio
 
 
 def _has_ended(session: Session) -> bool:
-    """Whether no token of it works any more, by its own word."""
+    """Return whether all tokens of the session have expired, by their own claims."""
     expires_at = read_claims(session.refresh).expires_at
     return expires_at is not None and expires_at < time.time()
 
 
 def _seconds_left(session: Session) -> float | None:
-    """Return the time that is left by our clock: a wrong clock costs one early renewal at most."""
+    """Return the remaining time by our clock: a wrong clock costs at most one early renewal."""
     expires_at = read_claims(session.access).expires_at
     return None if expires_at is None else expires_at - time.time()
 
 
 def _life_seconds(session: Session) -> float | None:
-    """Return its life by the clock of the PDS alone.
+    """Return the lifetime by the clock of the PDS alone.
 
     So a wrong clock here cannot make us renew for ever.
     """

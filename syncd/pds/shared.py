@@ -66,7 +66,7 @@ class SharedStreams:
         return _Listener(self, did, place, deque(maxlen=self.unheard))
 
     def join(self, listener: _Listener) -> _Party:
-        """Return those who listen at the place of `listener`, which is one of them now."""
+        """Return the party at the place of `listener`, with the listener in it."""
         party = self._parties.get(listener.place)
         if party is None:
             party = self._parties[listener.place] = self._party_at(listener.place)
@@ -81,7 +81,7 @@ class SharedStreams:
         return _Party(make(()), make=make, gather_seconds=self.gather_seconds)
 
     def part(self, listener: _Listener, party: _Party) -> None:
-        """Let whoever comes next listen to a line of their own."""
+        """Give later listeners a line of their own."""
         if self._parties.get(listener.place) is party:
             del self._parties[listener.place]
 
@@ -104,7 +104,7 @@ class _Listener:
         return self.place[0]
 
     def hang_up(self) -> None:
-        """As `Doorbell.hang_up`. The line may be deaf: nobody joins it any more."""
+        """Hang up as `Doorbell.hang_up` does. The line may be deaf: nobody joins it any more."""
         if self._party is None:
             return
         self.streams.part(self, self._party)
@@ -114,7 +114,7 @@ class _Listener:
             self.limit.reschedule(asyncio.get_running_loop().time())
 
     async def rings(self) -> AsyncGenerator[Ring, None]:
-        """As `Doorbell.rings`."""
+        """Yield rings as `Doorbell.rings` does."""
         self.waiting.clear()
         self.is_gone = False
         party = self._party = self.streams.join(self)
@@ -138,7 +138,7 @@ class _Listener:
 
 @dataclass(slots=True, eq=False)
 class _Party:
-    """Those who listen to one line.
+    """The listeners of one line.
 
     Attributes:
         make: Makes a line for the accounts that it names; None if each line is for all.
@@ -163,7 +163,7 @@ class _Party:
         self._gather()
 
     def remove(self, listener: _Listener) -> bool:
-        """Return whether nobody listens any more."""
+        """Remove a listener; return whether none is left."""
         left = [other for other in self.listeners[listener.did] if other is not listener]
         self.listeners[listener.did] = left
         if not left:
@@ -216,7 +216,7 @@ class _Party:
             listener.ring(ring)
 
     async def _open(self) -> None:
-        """Open a line for those who listen now, and ring for those whom the last did not carry."""
+        """Open a line for the present listeners, and ring for those that the last did not carry."""
         asked, before = frozenset(self.listeners), self._asked
         line = self.line if self.make is None else self.make(asked)
         await line.open()
@@ -227,7 +227,7 @@ class _Party:
                 listener.ring(Ring(Reason.OPEN))
 
     async def _replace_line(self) -> None:
-        """Open a line for those who listen now, then close the one before.
+        """Open a line for the present listeners, then close the line before.
 
         If it cannot be opened, the one before stays, and those whom it does not carry go.
         """
@@ -250,7 +250,7 @@ class _Party:
         return self.make is None or did in self._asked
 
     def _gather(self) -> None:
-        """Have the reader replace the line soon, if it carries others than those who listen."""
+        """Have the reader replace the line soon, if it carries others than the listeners."""
         is_other = self.make is not None and self._asked != self.listeners.keys()
         if not self.line.is_open or not is_other or self.due is not None:
             return
@@ -265,7 +265,7 @@ class _Party:
             other.wake.set()
 
     def _hand_on(self, listener: _Listener) -> None:
-        """Have another one read, if nobody does."""
+        """Let another listener read, if none does."""
         if self.reader is None:
             other = next((other for other in self._all() if other is not listener), None)
             if other is not None:

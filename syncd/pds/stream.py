@@ -78,7 +78,7 @@ class Endpoint:
 
 
 def pds_stream(account: Account) -> Doorbell:
-    """com.atproto.sync.subscribeRepos of the account's PDS: events of every account there."""
+    """Make a doorbell of the PDS's stream (com.atproto.sync.subscribeRepos), for all accounts."""
     return Stream(account.did, pds_line(account.pds, is_named=account.is_named))
 
 
@@ -110,7 +110,7 @@ def jetstream_line(origin: str, dids: Iterable[Did]) -> Line:
 
 
 def _asking(dids: Sequence[str]) -> str:
-    """Return the message that asks version 1 of a Jetstream for these accounts and for no others.
+    """Return the message that asks version 1 of a Jetstream for these accounts only.
 
     Source: README.md of bluesky-social/jetstream, "Subscriber Sourced messages".
     """
@@ -122,13 +122,13 @@ def _each(name: str, values: Iterable[str]) -> str:
 
 
 class Line:
-    """A websocket and what its messages are worth. One reader at a time.
+    """A websocket and the rings in its messages. One reader at a time.
 
     A call that is cancelled leaves the line as it was: another reader may continue with it.
     """
 
     def __init__(self, name: str, *endpoints: Endpoint) -> None:
-        """Take the endpoints to try in their order, until a server does not refuse one."""
+        """Take the endpoints to try in order, until a server accepts one."""
         self.name = name
         self._endpoints = endpoints
         self._connection: ClientConnection | None = None
@@ -146,7 +146,7 @@ class Line:
             self._crowd = Crowd(time.monotonic)
 
     async def next(self, is_ours: Callable[[Did], bool]) -> Heard:
-        """Return the next message that is about one of ours, or may be about anybody.
+        """Return the next message about one of our accounts, or possibly so.
 
         Raises as `Doorbell.rings`.
         """
@@ -205,11 +205,11 @@ class Stream:
         return self._line.name
 
     def hang_up(self) -> None:
-        """As `Doorbell.hang_up`. The server is not waited for."""
+        """Hang up as `Doorbell.hang_up` does, without waiting for the server."""
         self._line.abort()
 
     async def rings(self) -> AsyncGenerator[Ring, None]:
-        """As `Doorbell.rings`."""
+        """Yield rings as `Doorbell.rings` does."""
         try:
             await self._line.open()
             yield Ring(Reason.OPEN)
@@ -228,7 +228,7 @@ class _Connect(connect):
 
 
 class Bounded(ClientConnection):
-    """A connection that is cut off where its server fills this machine's memory.
+    """A connection that is cut off if its server fills the memory of this machine.
 
     Control frames are answered, and parts of a message kept, before anybody reads the message. So
     both are counted here; and so is what a server that does not read leaves unsent.
@@ -241,7 +241,7 @@ class Bounded(ClientConnection):
     _crowd: Crowd | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Take data, and answer what is to be answered at once."""
+        """Take data, and answer at once what needs an answer."""
         super().data_received(data)
         if self.transport.get_write_buffer_size() > UNSENT_BYTES:
             self._cut_off(f"the stream asks for answers and leaves {UNSENT_BYTES} bytes unread")
@@ -258,14 +258,14 @@ class Bounded(ClientConnection):
             super().process_event(event)
 
     def _cut_off(self, message: str) -> None:
-        """End the connection without a word: a polite end would wait behind what is unsent."""
+        """Close the connection at once: a polite end would wait behind unsent data."""
         if self.flood is None:
             self.flood = Crowded(message)
             self.transport.abort()
 
 
 async def _leave(connection: ClientConnection) -> None:
-    """Close a connection, politely only if its server takes what is sent."""
+    """Close a connection, politely only if its server accepts data."""
     try:
         if connection.transport.get_write_buffer_size() == 0:
             with suppress(TimeoutError):
@@ -277,7 +277,7 @@ async def _leave(connection: ClientConnection) -> None:
 
 
 async def _greeted(endpoint: Endpoint) -> ClientConnection:
-    """Connect, and say what the endpoint says first. Raises as `_open`, and what a send raises."""
+    """Connect, and send the endpoint's first message. Raises as `_open`, and errors of a send."""
     connection = await _open(endpoint)
     if not endpoint.hello:
         return connection
@@ -314,7 +314,7 @@ async def _open(endpoint: Endpoint) -> ClientConnection:
 
 
 async def _place(origin: Origin, *, is_named: bool) -> dict[str, Any]:
-    """Where to connect: to a public address, unless a person named the server."""
+    """Return where to connect: a public address, unless a person named the server."""
     if origin.is_loopback:
         return {"proxy": None}
     proxy = proxy_of(origin.host, "wss", "socks", "https")

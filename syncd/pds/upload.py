@@ -33,7 +33,7 @@ PIECE_BYTES: Final = 256 * 1024
 
 @dataclass(slots=True)
 class Upload:
-    """`size` bytes of `file`, from where it stands now. May be sent again, from the beginning.
+    """`size` bytes of `file` from its present position. May be sent again, from there.
 
     `cid` is that of the bytes that were sent last, None before all of them were.
     """
@@ -65,7 +65,7 @@ class Upload:
 
 
 def checked_upload(ref: BlobRef, upload: Upload) -> BlobRef:
-    """Return what the PDS made of an upload. Raises BadAnswer unless it has the bytes sent."""
+    """Return the reference in the answer to an upload. Raises BadAnswer for other bytes."""
     if ref.cid != upload.cid or ref.size != upload.size:
         raise BadAnswer(
             f"the PDS stored other bytes than syncd sent: {ref.cid}, of {ref.size} bytes",
@@ -82,7 +82,7 @@ NO_UPLOADS_HINT = "remove the file from the record, or move the account to a PDS
 
 @contextmanager
 def upload_refusals() -> Iterator[None]:
-    """Give the refusals of a write the meaning that they have for an upload, which changes no repo.
+    """Translate the refusals of a write to those of an upload, which changes no repo.
 
     An upload without an answer is done again: no harm comes of one that was carried out.
     """

@@ -19,13 +19,13 @@ _MOST = 256
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What was allowed for one mirror; `file` remembers it, and is not there if nothing was."""
+    """The permission for one mirror; `file` holds it, and is missing if nothing was allowed."""
 
     file: Path
 
     @classmethod
     def of(cls, kind: str, mirror: str) -> Allowed:
-        """Return what was allowed of a kind, a directory's name, for the mirror so called.
+        """Return the permission of a kind, a directory's name, for the mirror of that name.
 
         Raises SyncdError without a home.
         """
@@ -43,7 +43,7 @@ class Allowed:
         return kept.decode("ascii", "replace").strip() == what
 
     def allow(self, what: str) -> None:
-        """Remember that a person allowed this, and no longer what they allowed before.
+        """Record that a person allowed this, and nothing else any more.
 
         `what` is a word or a digest. Raises FileProblem.
         """
@@ -59,7 +59,7 @@ class Allowed:
             raise self._problem(error) from error
 
     def forbid(self) -> bool:
-        """Forget it; return whether there was anything to forget. Raises FileProblem."""
+        """Remove the permission; return whether there was one. Raises FileProblem."""
         try:
             self.file.unlink()
         except FileNotFoundError:

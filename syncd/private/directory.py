@@ -19,7 +19,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def state_directory() -> Path:
-    """Return `$XDG_STATE_HOME/syncd`, whether it is there or not.
+    """Return `$XDG_STATE_HOME/syncd`, whether it exists or not.
 
     Raises SyncdError for a user without a home, whose directory would be below the current one.
     """
@@ -31,7 +31,7 @@ def state_directory() -> Path:
 
 
 def make_private(directory: Path, top: Path) -> None:
-    """Make `directory`, which is `top` or below it, and close all from `top` down to it.
+    """Make `directory`, which is `top` or below it; close everything from `top` to it.
 
     Raises OSError.
     """
@@ -47,7 +47,7 @@ def make_private(directory: Path, top: Path) -> None:
 
 
 def close_to_others(top: Path) -> tuple[Path, ...]:
-    """Take all rights of other users from everything below `top`; return what had some.
+    """Remove all rights of other users below `top`; return the paths that had some.
 
     What belongs to another user stays as it is: whoever reads it next refuses it.
     """
@@ -55,7 +55,7 @@ def close_to_others(top: Path) -> tuple[Path, ...]:
 
 
 def _all_of(top: Path) -> Iterator[Path]:
-    """Every file and directory from `top` down, a directory before what it holds."""
+    """Yield every file and directory from `top` down, a directory before its content."""
     yield top
     for directory, directories, files in os.walk(top):
         yield from (Path(directory, name) for name in (*directories, *files))

@@ -72,7 +72,7 @@ def internal() -> Rejected:
 
 
 def as_habitual(refusal: Rejected, nsid: str, habits: Habits) -> Rejected:
-    """Return what a PDS of these habits says in the place of `refusal`."""
+    """Return the answer that a PDS with these habits gives instead of `refusal`."""
     if refusal.name == "RecordNotFound" and nsid == _GET_RECORD and not habits.shows_absence:
         return Rejected("Unauthorized", name="", status=401)
     if refusal.name == "BlobNotFound" and not habits.names_missing_blobs:

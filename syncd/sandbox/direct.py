@@ -73,7 +73,7 @@ class MemoryPds:
 
     @property
     def server_time(self) -> float | None:
-        """As `Pds.server_time`: what an answer would say now."""
+        """Return the time that an answer would carry now (see `Pds.server_time`)."""
         return self._sandbox.clock()
 
     async def fetch_latest(self, *, is_poll: bool = False) -> tuple[Cid, Tid]:  # noqa: ARG002
@@ -306,7 +306,7 @@ class MemoryPds:
         self._check_charge(*told)
 
     def _charge_upload(self) -> None:
-        """Do the same for an upload."""
+        """Charge an upload and remember the limit that its answer names. Raises RateLimited."""
         limits = self._sandbox.limits
         told = self._sandbox.charge([] if limits is None else [Charge(limits.upload, ADDRESS, 1)])
         self.upload_limit = self._limit_in(told[1]) or self.upload_limit

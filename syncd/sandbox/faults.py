@@ -52,7 +52,7 @@ class Habits:
     checks_records: bool = True
 
     def validation(self, asked: bool | None) -> bool | None:
-        """Return how records are checked where a client asks for `asked`, as `prepare` takes it."""
+        """Return the `validate` that `prepare` takes if a client asks for `asked`."""
         return asked if self.checks_records else False
 
 

@@ -49,7 +49,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what has these names with the first of them: a Tab only peeks, and needs none."""
+    """Load the modules of these names at their first use: a Tab only peeks and needs none."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from syncd.state import (  # noqa: PLC0415

@@ -44,7 +44,7 @@ _MODE: Final = 0o600
 
 
 class How(StrEnum):
-    """How a record came in or went out, or that the PDS refused it."""
+    """The way of a record: cloned, pulled, merged, pushed, adopted or refused."""
 
     CLONED = "cloned"
     PULLED = "pulled"
@@ -56,7 +56,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What happened at the unix second `at` to a record, or to `count` ones of a collection.
+    """A change, at the unix second `at`, of a record, or of `count` records of a collection.
 
     Attributes:
         path: The path of the record, or the name of the collection where there are many.
@@ -81,12 +81,12 @@ class Activity:
 
     @property
     def is_of_many(self) -> bool:
-        """Return whether it is about a collection and not about one record."""
+        """Return whether the activity is about a collection."""
         return "/" not in self.path
 
     @property
     def paths(self) -> Sequence[RecordPath]:
-        """Return the records that it names."""
+        """Return the records that the activity names."""
         if self.is_of_many:
             return [RecordPath(f"{self.path}/{key}") for key in self.keys]
         return [RecordPath(self.path)]
@@ -94,7 +94,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Activities:
-    """What was read, newest first, and how many lines could not be."""
+    """The activities that were read, newest first, and the number of unreadable lines."""
 
     found: Sequence[Activity]
     unread: int
@@ -108,7 +108,7 @@ class ActivityLog:
     most_bytes: int = MOST_BYTES
 
     def keep(self, activities: Iterable[Activity]) -> None:
-        """Add `activities`, in their order. What the disk does not take is not kept."""
+        """Add `activities` in order; drop those that the disk refuses."""
         lines = b"".join(map(_line, _grouped(activities)))
         if not lines:
             return
@@ -148,7 +148,7 @@ class ActivityLog:
         return Activities(found, unread)
 
     def oldest(self) -> Activity | None:
-        """Return the oldest activity that is kept and can be read; None if there is none.
+        """Return the oldest readable activity; None if there is none.
 
         Raises OSError where a file is there and cannot be read.
         """
@@ -182,14 +182,14 @@ def _add(path: Path, lines: bytes) -> None:
 
 
 def _open(path: Path, flags: int) -> FileIO:
-    """Open a file and nothing else: a pipe in its place is not waited for, a link not followed."""
+    """Open a regular file; neither wait for a pipe nor follow a link."""
     safe = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags | safe, _MODE)
     return FileIO(descriptor, "r+" if flags & os.O_RDWR else "r")
 
 
 def _backwards(file: int, size: int, most: int) -> Iterator[bytes]:
-    """Yield the lines in the last `most` bytes of a file that are not empty, the last one first."""
+    """Yield the non-empty lines in the last `most` bytes of a file, the last one first."""
     rest, at, start = b"", size, max(0, size - most)
     while at > start:
         length = min(_READ_BYTES, at - start)
@@ -203,7 +203,7 @@ def _backwards(file: int, size: int, most: int) -> Iterator[bytes]:
 
 
 def _grouped(activities: Iterable[Activity]) -> Iterator[Activity]:
-    """Put many new records of a collection into one; what replaces or deletes stays by itself."""
+    """Combine many new records of a collection into one; keep replacements and deletions single."""
 
     def kind(activity: Activity) -> tuple[Any, ...]:
         is_new = activity.before is None and activity.after is not None
@@ -226,7 +226,7 @@ def _grouped(activities: Iterable[Activity]) -> Iterator[Activity]:
 
 
 def _line(activity: Activity) -> bytes:
-    """Return an activity as one line, which ends with a checksum of all that comes before it."""
+    """Return an activity as one line, which ends with a checksum of the rest."""
     named: dict[str, object] = {
         "v": _VERSION,
         "at": activity.at,
@@ -251,7 +251,7 @@ def _text(cid: Cid | None) -> str | None:
 
 
 def _parsed(line: bytes) -> Activity | None:
-    """Return the activity of a line; None where it is damaged, or of a newer syncd."""
+    """Return the activity in a line; None if it is damaged or from a newer syncd."""
     text, _, crc = line.rpartition(b',"crc":')
     if crc != b"%d}" % zlib.crc32(text):
         return None

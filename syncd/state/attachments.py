@@ -63,7 +63,7 @@ INSERT INTO unread SELECT path FROM base WHERE NOT EXISTS (
 
 
 class Stamp(NamedTuple):
-    """What a file of `blobs/` was when it was hashed: with the same stat it has the same bytes."""
+    """The stat of a file of `blobs/` when it was hashed: equal stats mean equal bytes."""
 
     name: str
     inode: int
@@ -74,7 +74,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of asking the PDS for a blob that is not here.
+    """The result of asking the PDS for a blob that is not here.
 
     Attributes:
         failures: How often in a row.
@@ -89,7 +89,7 @@ class Asked:
 
 
 def statements() -> Iterator[str]:
-    """Yield what makes each table, index and trigger that is not there, one by one."""
+    """Yield, one by one, the statements that make each missing table, index and trigger."""
     text = ""
     for line in TABLES.splitlines(keepends=True):
         text += line
@@ -99,7 +99,7 @@ def statements() -> Iterator[str]:
 
 
 def prepare(sql: sqlite3.Connection) -> None:
-    """Make what is not there yet; what base names is then to be read from its records."""
+    """Make the missing tables; the blobs of base are then to be read from its records."""
     places = ", ".join("?" * len(_NAMES))
     query = f"SELECT count(*) FROM sqlite_master WHERE name IN ({places})"  # noqa: S608
     if sql.execute(query, _NAMES).fetchone() != (len(_NAMES),):
@@ -108,7 +108,7 @@ def prepare(sql: sqlite3.Connection) -> None:
 
 
 def stand_in(sql: sqlite3.Connection) -> None:
-    """Let a file that nobody can write to, and that has none of this, be read as if it had."""
+    """Let a read-only file without these tables be read as if it had them."""
     places = ", ".join("?" * len(_TABLES))
     query = f"SELECT name FROM sqlite_master WHERE name IN ({places})"  # noqa: S608
     there = {row[0] for row in sql.execute(query, _TABLES)}
@@ -121,14 +121,14 @@ def stand_in(sql: sqlite3.Connection) -> None:
 def named_rows(
     path: RecordPath | str, refs: Iterable[BlobRef]
 ) -> list[tuple[str, bytes, str, int, int]]:
-    """Return the rows of what the record at `path` names, each blob once."""
+    """Return the rows for the blobs of the record at `path`, each blob once."""
     found = {ref.cid: ref for ref in refs}
     rows = [(str(path), bytes(cid), ref.mime_type, ref.size) for cid, ref in found.items()]
     return [(*row, checksum(*row)) for row in rows]
 
 
 def refs_in(block: bytes) -> tuple[BlobRef, ...]:
-    """Return the blobs that the record of a block names; none if it is no record."""
+    """Return the blobs that the record in a block names; none if it is no record."""
     if MARK not in block:
         return ()
     try:
@@ -138,7 +138,7 @@ def refs_in(block: bytes) -> tuple[BlobRef, ...]:
 
 
 def note_blocks(sql: sqlite3.Connection, blocks: Mapping[RecordPath, bytes]) -> None:
-    """Note what the new records of base name; the caller has a transaction open."""
+    """Note the blobs of the new records of base, in the caller's open transaction."""
     rows = [row for path, block in blocks.items() for row in named_rows(path, refs_in(block))]
     sql.executemany("DELETE FROM unread WHERE path = ?", [(path,) for path in blocks])
     sql.executemany("INSERT OR REPLACE INTO named VALUES (?, ?, ?, ?, ?)", rows)
@@ -146,13 +146,13 @@ def note_blocks(sql: sqlite3.Connection, blocks: Mapping[RecordPath, bytes]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
-    """The blobs that an open state file knows of."""
+    """The known blobs of an open state file."""
 
     sql: sqlite3.Connection
     path: Path
 
     def unread(self, among: Collection[RecordPath] | None = None) -> list[RecordPath]:
-        """Return the paths of base, or those of `among`, whose records nobody has looked into yet.
+        """Return the paths of base, or those of `among`, whose records are still to be read.
 
         They come in order.
         """
@@ -170,7 +170,7 @@ class Attachments:
             return [RecordPath(row[0]) for row in self.sql.execute(query, values)]
 
     def learn(self, found: Mapping[RecordPath, tuple[Cid, Sequence[BlobRef]]]) -> None:
-        """Note what records name, each with its CID: it counts only while base has that."""
+        """Note the blobs of records, each with its CID: they count only while base has that CID."""
         with explaining(self.path):
             self.sql.execute("BEGIN IMMEDIATE")
             with self.sql:
@@ -183,7 +183,7 @@ class Attachments:
                         self.sql.executemany(query, rows)
 
     def named(self) -> Iterator[tuple[RecordPath, BlobRef]]:
-        """Yield which record names which blob, in the order of the paths. Raises StateDamaged."""
+        """Yield each record with the blobs that it names, by path. Raises StateDamaged."""
         query = "SELECT path, cid, mime, size, crc FROM named ORDER BY path, cid"
         yield from self._refs(query, ())
 
@@ -204,7 +204,7 @@ class Attachments:
         return [path for path, _ in self._refs(query, (bytes(cid),))]
 
     def count(self) -> int:
-        """Return how many blobs the records of base name."""
+        """Count the blobs that the records of base name."""
         with explaining(self.path):
             row = self.sql.execute("SELECT count(DISTINCT cid) FROM named").fetchone()
         return int(row[0])
@@ -220,7 +220,7 @@ class Attachments:
     # --- expendable ----------------------------------------------------------------------------
 
     def stamps(self) -> dict[Cid, Stamp]:
-        """Return what each file of `blobs/` was when it was hashed."""
+        """Return the stat of each file of `blobs/` when it was hashed."""
         with explaining(self.path):
             rows = self.sql.execute(
                 "SELECT cid, name, inode, size, mtime_ns, ctime_ns FROM blob_file"
@@ -228,7 +228,7 @@ class Attachments:
             return {Cid(cid): Stamp(*stat) for cid, *stat in rows}
 
     def keep_stamps(self, stamps: Mapping[Cid, Stamp], *, gone: Collection[Cid] = ()) -> None:
-        """Keep what these files were, and forget what those of `gone` were."""
+        """Keep the stats of these files, and forget those of `gone`."""
         if not stamps and not gone:
             return
         with explaining(self.path):
@@ -244,7 +244,7 @@ class Attachments:
                 self.sql.executemany("DELETE FROM blob_asked WHERE cid = ?", here)
 
     def asked(self) -> dict[Cid, Asked]:
-        """Return what came of asking for blobs that are not here."""
+        """Return the results of asking for blobs that are not here."""
         with explaining(self.path):
             rows = self.sql.execute("SELECT cid, failures, due, reason, is_absent FROM blob_asked")
             return {
@@ -253,7 +253,7 @@ class Attachments:
             }
 
     def keep_asked(self, asked: Mapping[Cid, Asked | None]) -> None:
-        """Keep what came of asking; None forgets it."""
+        """Keep the results of asking; None forgets one."""
         if not asked:
             return
         with explaining(self.path):

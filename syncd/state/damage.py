@@ -45,7 +45,7 @@ def checksum(*values: object) -> int:
 
 
 def with_checksums(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return each row with its checksum behind its values."""
+    """Return each row with its checksum as the last value."""
     crc32 = zlib.crc32
     # What `checksum` does, without a call for each of many rows.
     return [(*row, crc32(repr(row).encode("utf-8", "surrogatepass"))) for row in rows]
@@ -71,7 +71,7 @@ def checked(path: Path, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, 
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Raise what `explained` makes of an SQLite error inside."""
+    """Raise an SQLite error inside as `explained` returns it."""
     try:
         yield
     except SQLITE_ERRORS as error:
@@ -79,7 +79,7 @@ def explaining(path: Path) -> Iterator[None]:
 
 
 def explained(path: Path, error: Exception) -> SyncdError:
-    """Return FileProblem where the disk refuses, StateDamaged where the file is another."""
+    """Return FileProblem if the disk refuses, StateDamaged if the file is damaged or foreign."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = code & 0xFF
     if isinstance(error, OSError):
@@ -102,7 +102,7 @@ def explained(path: Path, error: Exception) -> SyncdError:
 
 
 def _tried(path: Path) -> tuple[str, str] | None:
-    """Return why a block cannot be written where the database ends; None if it can.
+    """Return why a block cannot be written at the end of the database; None if it can.
 
     SQLite says "disk I/O error" of a quota that is used up and of a limit on the size of files,
     and the file system has room all the same. Leaves no file behind.
@@ -129,7 +129,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _is_closed(file: Path) -> bool:
-    """Return whether the file is there, and this user may not write to it."""
+    """Return whether the file exists and this user cannot write to it."""
     # SQLite gives the files beside a database its mode, and they outlive a change of that.
     return file.exists() and not os.access(file, os.W_OK)
 
@@ -140,7 +140,7 @@ def _full(path: Path) -> FileProblem:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a database, with its journals, to `<name>.damaged-N`; returns the new path."""
+    """Rename a database, with its journals, to `<name>.damaged-N`; return the new path."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
@@ -151,6 +151,6 @@ def set_aside(path: Path) -> Path:
 
 
 def discard(path: Path) -> None:
-    """Delete a database of which nothing is worth keeping, with its journals."""
+    """Delete a database that holds nothing worth keeping, with its journals."""
     for part in _PARTS:
         path.with_name(path.name + part).unlink(missing_ok=True)

@@ -95,7 +95,7 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
 
 
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
-    """As `open_state`, but a file that is absent or damaged gives way to a new, empty one.
+    """Open a file as `open_state` does; replace one that is missing or damaged by an empty one.
 
     Nothing is deleted or published for what an empty state file does not know: it is in doubt.
     Whoever calls this holds the folder's lock. `State.aside` has the name of a file that was set
@@ -111,7 +111,7 @@ def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
 
 
 def renew_state(state: State, *, did: Did, marker: str) -> None:
-    """Set the damaged file of an open state aside and use a new one, as `open_or_renew`."""
+    """Set the damaged file of an open state aside and continue with a new one."""
     state.close()
     aside = set_aside(state.path)
     state.reconnect(_create(state.path, did, marker, DAMAGED), aside.name)
@@ -181,7 +181,7 @@ def _check(path: Path, sql: sqlite3.Connection, *, is_checked: bool) -> None:
 
 
 def _migrate_from_1(sql: sqlite3.Connection) -> None:
-    """Give the file what schema 1 lacked: checksums, and the blocks of base.
+    """Add what schema 1 lacked: checksums, and the blocks of base.
 
     The facts are JSON, and of the same form in both: see notes.py.
     """
@@ -202,7 +202,7 @@ def _migrate_from_1(sql: sqlite3.Connection) -> None:
 
 
 def _is_frozen(path: Path) -> bool:
-    """Return whether nobody can write to the file, and all that was written is in it.
+    """Return whether nobody can write to the file and it needs no log.
 
     SQLite needs files of its own beside one in WAL mode, to write and to read.
     """
@@ -216,13 +216,13 @@ def _is_frozen(path: Path) -> bool:
 def _connect_frozen(
     path: Path, prepare: Callable[[sqlite3.Connection], None]
 ) -> sqlite3.Connection:
-    """Open a connection to read a file on a read-only file system; what writes raises."""
+    """Open a connection to a file on a read-only file system; writes raise."""
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     return _prepared(sqlite3.connect(uri, uri=True, isolation_level=None), prepare)
 
 
 def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    """Open a connection and `prepare` it; none is left open if anything fails."""
+    """Open a connection and `prepare` it; close it again if anything fails."""
 
     def durable(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")

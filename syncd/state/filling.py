@@ -25,7 +25,7 @@ _CHECKPOINT_PAGES = 1_000
 
 
 class Filling:
-    """Base, blocks and seen on their way into an empty state file."""
+    """New rows of base, blocks and seen for an empty state file."""
 
     def __init__(self, sql: sqlite3.Connection) -> None:
         self._sql = sql
@@ -51,7 +51,7 @@ class Filling:
         self._drop()
 
     def add(self, filled: Sequence[Filled]) -> None:
-        """Take in base, blocks and seen of paths that were not added before."""
+        """Add base, blocks and seen of paths that were not added before."""
         kept, base, seen = _rows(filled)
         named = [
             row
@@ -72,7 +72,7 @@ class Filling:
             self._sql.executemany(f"INSERT INTO {_INCOMING}{table} VALUES ({places})", rows)  # noqa: S608
 
     def finish(self) -> None:
-        """Let all that was added be what is remembered. Raises ValueError unless base is empty."""
+        """Make everything that was added count. Raises ValueError unless base is empty."""
         self._sql.execute("PRAGMA synchronous = FULL")
         self._sql.execute("BEGIN IMMEDIATE")
         with self._sql:

@@ -52,12 +52,12 @@ HISTORY_FILE = "history.db"
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The history file at `path`; it is made when the first version is kept."""
+    """The history file at `path`; the first version that is kept makes it."""
 
     path: Path
 
     def keep(self, versions: Iterable[Superseded]) -> None:
-        """Put every one of `versions` on disk. A damaged file is set aside first.
+        """Save all of `versions` durably; set a damaged file aside first.
 
         Raises FileProblem if the disk refuses: then nothing may be overwritten.
         """
@@ -71,13 +71,13 @@ class History:
             self._keep(kept)
 
     def content(self, cid: Cid) -> bytes | None:
-        """Return the content of a version, or None if it is not kept (any more)."""
+        """Return the content of a version, or None if it is not kept, or no longer."""
         with self._opened() as sql:
             row = sql.execute("SELECT content FROM version WHERE cid = ?", (bytes(cid),)).fetchone()
         return row[0] if row and _is_version(cid, row[0]) else None
 
     def events(self, path: RecordPath | None = None, limit: int = -1) -> list[Superseded]:
-        """Return what was superseded, newest first, without contents; of one record or of all."""
+        """Return the superseded versions of one record or of all, newest first, without content."""
         condition = "" if path is None else "WHERE path = ?"
         sql = f"SELECT {_COLUMNS} FROM event {condition} ORDER BY id DESC LIMIT ?"  # noqa: S608
         values = (limit,) if path is None else (path, limit)
@@ -94,7 +94,7 @@ class History:
     def deletions(
         self, since: int, *, apart_from: str, but: Collection[RecordPath] = ()
     ) -> Counter[tuple[str, Side]]:
-        """Return how many records of each collection were deleted since, by their side.
+        """Count the deleted records of each collection since a moment, by side.
 
         Those whose reason begins with `apart_from` do not count, nor do those of the paths `but`.
         """
@@ -109,7 +109,7 @@ class History:
             return Counter((path.partition("/")[0], Side(side)) for path, side in counted)
 
     def prune(self, *, before: int, size: int, pinned: Collection[Cid] = ()) -> None:
-        """Forget what was superseded before `before`, and the oldest until `size` bytes are left.
+        """Forget the versions from before `before`, and the oldest ones above `size` bytes.
 
         Versions in `pinned` stay, whatever their age.
         """
@@ -143,7 +143,7 @@ class History:
                     raise StateDamaged(f"{self.path} is damaged: a version is another")
 
     def mend(self) -> Path:
-        """Set a damaged file aside and keep all that can still be read of it in a new one."""
+        """Set a damaged file aside, and keep everything readable of it in a new one."""
         aside = set_aside(self.path)
         damaged = replace(self, path=aside)
         contents = dict(damaged.readable_versions())
@@ -194,7 +194,7 @@ class History:
 
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
-        """Open the file; an empty one in memory where there is none and none may be made."""
+        """Open the file; an empty one in memory if there is none and none may be made."""
         is_there = _is_made(self.path)
         place = self.path if is_there or make else ":memory:"
         with explaining(self.path):
@@ -212,7 +212,7 @@ class History:
                 sql.close()
 
     def _check_file(self, sql: sqlite3.Connection) -> None:
-        """Do the cheap half of `check`: is it ours, and is all of it there?"""
+        """Do the cheap half of `check`: whether the file is ours and complete."""
         facts = [
             sql.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size", "application_id", "user_version")
@@ -248,7 +248,7 @@ class History:
 
     @contextmanager
     def _as_written(self) -> Iterator[None]:
-        """Raise StateDamaged where a row, whatever its checksum, is none that syncd writes."""
+        """Raise StateDamaged for a row that syncd never writes, whatever its checksum."""
         try:
             yield
         except (TypeError, ValueError) as error:
@@ -257,7 +257,7 @@ class History:
 
 
 def _cid(value: object) -> Cid:
-    """Return the CID of a column. Raises TypeError for what is none: Python makes bytes of a 5."""
+    """Return the CID of a column. Raises TypeError for another type: Python makes bytes of a 5."""
     if not isinstance(value, bytes):
         raise TypeError(value)
     return Cid(value)
@@ -272,7 +272,7 @@ def _is_version(cid: object, content: object) -> bool:
 
 
 def _stored_schema(sql: sqlite3.Connection) -> set[str]:
-    """Return the schema that the file has: a flipped bit in it renames a column for all to come."""
+    """Return the schema in the file: a flipped bit in it renames a column permanently."""
     return {" ".join(str(text).split()) for (text,) in sql.execute("SELECT sql FROM sqlite_schema")}
 
 
@@ -284,12 +284,12 @@ def _own_schema() -> set[str]:
 
 
 def _is_made(path: Path) -> bool:
-    """Return False also for the empty file that an interruption of making it leaves."""
+    """Return whether the file is complete; an interrupted creation leaves an empty one."""
     return path.exists() and path.stat().st_size > 0
 
 
 def _touch(path: Path) -> None:
-    """Make the file 0600 from the first byte."""
+    """Make sure that the file exists, with mode 0600 from the first byte."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as error:

@@ -14,7 +14,7 @@ _LIMIT_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class KnownGuards(Note):
-    """Which guards of a write the PDS at `pds` honours, as found `at` unix seconds.
+    """The guards that the PDS at `pds` honours, as found `at` unix seconds.
 
     `honoured`: those of a batch. `records`: those of single records, None while that was not tried.
     Written and read by the outbox; `status` and `doctor` show it.
@@ -30,7 +30,7 @@ class KnownGuards(Note):
 
 @dataclass(frozen=True, slots=True)
 class KnownBody(Note):
-    """How large a body the PDS at `pds` takes, in bytes, as found `at` unix seconds.
+    """The largest body that the PDS at `pds` accepts, in bytes, as found `at` unix seconds.
 
     `json_bytes` is what a request may have, `passed` the largest body that it took, and `refused`
     the smallest that it refused. Written and read by the outbox; `doctor` shows it.
@@ -45,14 +45,14 @@ class KnownBody(Note):
     refused: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a size that nothing fits into: no push would ever end."""
+        """Raise ValueError for a size that fits no write: no push would ever end."""
         if self.json_bytes < 1:
             raise ValueError("it is no size of a body")
 
 
 @dataclass(frozen=True, slots=True)
 class UploadPause(Note):
-    """Until when the PDS at `pds` takes no more blobs, in unix seconds.
+    """The unix second until which the PDS at `pds` accepts no more blobs.
 
     Written and read by the push half. Unknown, the next upload is refused, and says it again.
     """
@@ -64,7 +64,7 @@ class UploadPause(Note):
 
 @dataclass(frozen=True, slots=True)
 class KnownUploads(Note):
-    """How many of `limit` blobs the PDS at `pds` took still, until `resets_at` in unix seconds.
+    """How many of `limit` blobs the PDS at `pds` still accepts until `resets_at` (unix seconds).
 
     Written by the push half, and only shown: other programs at the same address count as well.
     Unknown, nothing is shown.
@@ -79,7 +79,7 @@ class KnownUploads(Note):
 
 @dataclass(frozen=True, slots=True)
 class KnownBlobLimit(Note):
-    """How many bytes a blob may have by the word of the PDS at `pds`, `at` unix seconds.
+    """The largest blob, in bytes, that the PDS at `pds` says it accepts, `at` unix seconds.
 
     Written by the push half, and read before a file is hashed. Unknown, the file is hashed first.
     """
@@ -90,7 +90,7 @@ class KnownBlobLimit(Note):
     at: int
 
     def most(self, now: int) -> int | None:
-        """Return the limit, for a day: the PDS may take more since."""
+        """Return the limit for a day: the PDS may accept more later."""
         return self.bytes if 0 <= now - self.at < _LIMIT_SECONDS else None
 
 
@@ -117,7 +117,7 @@ class KnownKeeping(Note):
 
 @dataclass(frozen=True, slots=True)
 class KnownBlobs(Note):
-    """What was so when nothing of what base names could be fetched into `blobs/` any more.
+    """The state in which no more blobs of base could be fetched into `blobs/`.
 
     `turn`: that of the state file. `changed_ns`: when a name in `blobs/` had changed last.
     `settings`: the settings of blobs, as text. `at`: when it was found, in unix seconds. `count`:

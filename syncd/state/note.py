@@ -19,7 +19,7 @@ LATEST: Final = 253_402_300_799
 
 
 class Form(Enum):
-    """How a fact stands in the file: as an object, a list of its fields, or its only field."""
+    """The form of a fact in the file: an object, a list of its fields, or its only field."""
 
     OBJECT = "object"
     LIST = "list"
@@ -40,7 +40,7 @@ class Note:
 
     @classmethod
     def unreadable(cls) -> Self | None:
-        """Return what a fact means that is there and cannot be read; None: it is unknown."""
+        """Return the meaning of a fact that cannot be read; None: it is unknown."""
         return None
 
 
@@ -48,7 +48,7 @@ N = TypeVar("N", bound=Note)
 
 
 def read_note(kind: type[N], text: str | None) -> N | None:
-    """Return the fact that a text of the file states; None if there is none, or it is unknown.
+    """Return the fact in a text of the file; None if there is none, or it is unknown.
 
     Where the text is not of a form that this version knows, that is what `unreadable` says.
     """
@@ -70,7 +70,7 @@ def note_text(note: Note) -> str:
 
 
 def _as_object(kind: type[Any], value: object) -> object:
-    """Return the object that `value` stands for. A list may be longer, and an object hold more."""
+    """Return `value` as an object. A list may be longer, and an object may hold more."""
     names = [each.name for each in fields(kind)]
     if kind.form is Form.ALONE:
         return {names[0]: value}

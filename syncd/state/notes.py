@@ -34,7 +34,7 @@ def _check_moments(*moments: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KnownAccount(Note):
-    """The account as its DID document said last, and the settings that chose who was asked.
+    """The account by its last DID document, and the settings that chose the server asked.
 
     `by_plc` is None in what the syncd before wrote: it did not note these settings.
 
@@ -54,12 +54,12 @@ class KnownAccount(Note):
 
     @classmethod
     def of(cls, account: Account, *, plc: str, pds: str | None) -> Self:
-        """Return the fact that this is the account, by these settings."""
+        """Return the note of this account under these settings."""
         is_named = account.is_named
         return cls(account.did, account.handle, account.pds, account.key, is_named, plc, pds)
 
     def by(self, *, plc: str, pds: str | None) -> Account | None:
-        """Return the account by these settings; None if what is known does not answer for them."""
+        """Return the account under these settings; None if the note does not answer for them."""
         if self.by_plc not in (None, plc):
             # Another directory vouched for the signing key.
             return None
@@ -73,7 +73,7 @@ class KnownAccount(Note):
 
 @dataclass(frozen=True, slots=True)
 class KnownWindow:
-    """What the PDS said of one rate limit: `remaining` points until `reset_at` (unix seconds)."""
+    """One rate limit as the PDS reported it: `remaining` points until `reset_at` (unix seconds)."""
 
     seconds: int
     limit: int
@@ -87,7 +87,7 @@ class KnownWindow:
 
 @dataclass(frozen=True, slots=True)
 class KnownLimits(Note):
-    """What the PDS at `pds` said of its limits last; see `budget.Ledger` for the other fields.
+    """The last limits of the PDS at `pds`; see `budget.Ledger` for the other fields.
 
     Written by the push half, in the transaction of the points that it spends. Read through
     cycle/push/ledger.py, which `status`, `doctor` and `metrics` use too.
@@ -112,7 +112,7 @@ class KnownLimits(Note):
 
 @dataclass(frozen=True, slots=True)
 class KnownHome(Note):
-    """The PDS, and the key (a did:key), of the repo that head was seen in.
+    """The PDS and the key (a did:key) of the repo in which head was seen.
 
     Written in the transaction that records head. Read before each look at the repo.
     Revs of one PDS say nothing about those of another. So one that cannot be read is that of no
@@ -153,7 +153,7 @@ class Scope(Note):
 
 @dataclass(frozen=True, slots=True)
 class Unnamed(Note):
-    """The keys of the repo's tree that are no record path, sorted; None where that is not known.
+    """The keys of the repo's tree that are no record path, sorted; None if unknown.
 
     Written in the transaction that records head and what waits because of them. Read by each cycle.
     One that cannot be read makes the next cycle look at the whole repo, which has all of them.
@@ -250,7 +250,7 @@ class Overtaken(Note):
 
 @dataclass(frozen=True, slots=True)
 class Place(Note):
-    """Where the state file was used last: its folder, its inode, and history's newest rev then.
+    """Where the state file was last used: its folder, its inode, and history's newest rev then.
 
     Written and read by cycle/witness.py when a mirror is opened for a sync.
     Unknown, it says nothing of where the state file was; `Witness` says more.
@@ -264,7 +264,7 @@ class Place(Note):
 
 @dataclass(frozen=True, slots=True)
 class Witness(Note):
-    """Which folder the state file was in when it was opened for a sync last.
+    """The folder of the state file when it was last opened for a sync.
 
     Attributes:
         born: When the state file was made, in nanoseconds; 0 where the file system cannot say.
@@ -311,7 +311,7 @@ class Doubt(Note):
 
 @dataclass(frozen=True, slots=True)
 class LastLook(Note):
-    """When the last look at the whole folder began, `at_ns`, that found the file of every record.
+    """The start, `at_ns`, of the last whole look that found the file of every record.
 
     Written in the transaction of what that look found, at most once a minute. Read where a record's
     file is gone, to tell a file that has appeared since from one that has long been there.
@@ -325,7 +325,7 @@ class LastLook(Note):
 
 @dataclass(frozen=True, slots=True)
 class GitProgress(Note):
-    """What is to be committed in git: records, by how they came to agree.
+    """The records to commit in git, by how both sides came to agree.
 
     `rev`: the rev up to which `moved` lacks nothing. `push`: a commit was made and not pushed.
     Written and read by cycle/git/companion.py after each cycle.
@@ -365,7 +365,7 @@ class Paused(Note):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong, and what to do about it."""
+    """A problem, and the next step."""
 
     message: str
     hint: str
@@ -373,7 +373,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class DaemonState(Note):
-    """What the daemon with this process id is at, and what is wrong.
+    """The phase of the daemon with this process ID, and its problem.
 
     Written by the daemon with each change, removed when it ends. Read by `status` and `doctor`
     where the daemon does not answer.
@@ -401,7 +401,7 @@ class Unwatched(Note):
 
 @dataclass(frozen=True, slots=True)
 class LastCycle(Note):
-    """What the last cycle did, for `status`: when it began (RFC 3339), how long it took, counts.
+    """The last cycle, for `status`: its start (RFC 3339), its length, its counts.
 
     `refused`: why the PDS took no write for want of credentials; None if it did, or was not asked.
     Written after each sync that did something. Read by `status`, `doctor`, and cycle/witness.py.

@@ -42,14 +42,14 @@ WENT = Names("history.db", "SELECT path FROM event WHERE path >= ? ORDER BY path
 
 
 def waiting(*kinds: str) -> Names:
-    """Return where the names are of what waits, of these kinds."""
+    """Return where to find the names of the waiting items of these kinds."""
     listed = ", ".join(f"'{kind}'" for kind in kinds)
     query = f"SELECT path FROM waiting WHERE path >= ? AND kind IN ({listed})"  # noqa: S608
     return Names("state.db", f"{query} ORDER BY path LIMIT 1")
 
 
 def offers(own: Path, names: Names, start: str) -> list[str]:
-    """Return how names that begin with `start` continue: MOST whole names, or their beginnings.
+    """Return how names that begin with `start` continue: at most MOST names or beginnings.
 
     `own` is the directory of syncd's files in the mirror.
     """
@@ -65,7 +65,7 @@ def offers(own: Path, names: Names, start: str) -> list[str]:
 
 
 def did_of(own: Path) -> str | None:
-    """Return the DID of the account whose mirror has `own` as the directory of syncd's files."""
+    """Return the DID of the account whose mirror has `own` as its `.syncd`."""
     with suppress(sqlite3.Error, OSError), closing(_opened(own / RECORDS.file)) as sql:
         row = sql.execute("SELECT value FROM meta WHERE key = 'did'").fetchone()
         return None if row is None else str(row[0])

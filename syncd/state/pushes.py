@@ -28,7 +28,7 @@ _BUSY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A record that the PDS took: what it stored, at unix seconds `at`, in the commit `rev`.
+    """A record that the PDS accepted: what it stored, `at` unix seconds, in the commit `rev`.
 
     `validation` is what it found of the record's lexicon (`valid`, `unknown`), None if it did not
     say. `is_new` is False for a record that took the place of another.
@@ -44,12 +44,12 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Pushes:
-    """The file at `path`; it is made when the first answer is kept."""
+    """The file at `path`; the first answer that is kept makes it."""
 
     path: Path
 
     def keep(self, pushes: Iterable[Push], *, forget_before: int) -> None:
-        """Keep each in the place of the one its record had. What cannot be kept is not."""
+        """Keep the answer for each record instead of its former one; drop what the disk refuses."""
         rows = [(p.path, bytes(p.cid), int(p.is_new), p.at, p.rev, p.validation) for p in pushes]
         for _ in range(2):
             try:
@@ -69,7 +69,7 @@ class Pushes:
                 return
 
     def read(self) -> dict[RecordPath, Push]:
-        """Return every push that is still as it was written, by path."""
+        """Return every intact push, by path."""
         found: dict[RecordPath, Push] = {}
         with suppress(
             OSError, TypeError, *SQLITE_ERRORS

@@ -41,7 +41,7 @@ def put(sql: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]])
 
 
 def put_notes(sql: sqlite3.Connection, notes: Collection[Note]) -> None:
-    """Keep facts, each in place of the one of its kind."""
+    """Keep facts, each instead of the former one of its kind."""
     put(sql, "meta", [(NOTE + note.kept_as, note_text(note)) for note in notes])
 
 
@@ -64,7 +64,7 @@ def _record_base(
 
 
 def _record_settled(sql: sqlite3.Connection, memory: Memory) -> None:
-    """Where base moves, nothing that was found before holds any more."""
+    """Record the fingerprints of collections; forget those in which base moves."""
     moved = {path.partition("/")[0] for path in memory.base}
     sql.executemany("DELETE FROM meta WHERE key = ?", [(f"{SETTLED}{name}",) for name in moved])
     found = {name: mark for name, mark in memory.settled.items() if name not in moved}

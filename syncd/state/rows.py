@@ -50,7 +50,7 @@ _UNREADABLE = "another version of syncd left something here; syncd looks at it a
 
 
 def blob_or_none(cid: Cid | None) -> bytes | None:
-    """Return the value of a column for a CID."""
+    """Return a CID as the value of a column."""
     return None if cid is None else bytes(cid)
 
 
@@ -68,7 +68,7 @@ def seen_row(seen: Seen) -> tuple[object, ...]:
 def parse_seen(
     path: str, inode: int, size: int, mtime: int, ctime: int, taken: int, digest: bytes, cid: bytes
 ) -> Seen:
-    """Return what a row of `seen` says of a file."""
+    """Return the file in a row of `seen`."""
     return Seen(RecordPath(path), inode, size, mtime, ctime, taken, digest, Cid(cid))
 
 
@@ -78,7 +78,7 @@ def waiting_row(item: Waiting) -> tuple[str, str, str]:
 
 
 def parse_waiting(path: str, kind: str, detail: str) -> Waiting | None:
-    """Return what waits at a path.
+    """Return the waiting item in a row.
 
     Where that cannot be read, the next cycle still looks at the path, whatever else it looks at,
     and finds anew what waits. None where no record can be at the path: what waits there is of the

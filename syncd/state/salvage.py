@@ -37,7 +37,7 @@ def readable_rows(path: Path, table: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _is_whole(sql: sqlite3.Connection) -> bool:
-    """Return whether a scan reaches every row: each page is where and as the others say."""
+    """Return whether a scan reaches every row: each page is where the others say."""
     return list(_rows(sql, "PRAGMA quick_check(1)")) == [("ok",)]
 
 

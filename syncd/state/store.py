@@ -62,11 +62,11 @@ class State:
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """Return the path of the file."""
         return self._path
 
     def reconnect(self, connection: sqlite3.Connection, aside: str) -> None:
-        """Continue with a new file at the same path; the old one is called `aside` now."""
+        """Continue with a new file at the same path; the old one is now at `aside`."""
         self._sql = connection
         self._file = _file_at(self._path)
         self._turns = Turns()
@@ -74,7 +74,7 @@ class State:
         self.aside = aside
 
     def check_in_place(self) -> None:
-        """Raise StateWrong if another file took the place of the one that is open.
+        """Raise StateWrong if another file replaced the open one.
 
         Raise StateDamaged if an older one was written over it. A file that was only removed is
         neither: what is remembered is still in the open one.
@@ -87,7 +87,7 @@ class State:
         self._turns.reached(turn)
 
     def turn(self) -> int:
-        """Return how often something was recorded: it only grows, until the file is rebuilt."""
+        """Return the number of recordings; it only grows, until the file is rebuilt."""
         return self._stored_turn()
 
     # --- identity and small facts --------------------------------------------------------------
@@ -109,7 +109,7 @@ class State:
         return read_note(kind, self._found(NOTE + kind.kept_as))
 
     def keep(self, *notes: Note) -> None:
-        """Keep these facts, all or none, each in place of the one of its kind.
+        """Keep these facts, all or none, each instead of the former one of its kind.
 
         What belongs to what `record` or `spend` remembers goes with it instead.
         """
@@ -119,14 +119,14 @@ class State:
                 put_notes(self._sql, notes)
 
     def keep_later(self, note: Note) -> None:
-        """Keep this fact when something else is kept, or at the end. A crash before loses it.
+        """Keep this fact with the next recording, or at the end; a crash before that loses it.
 
         For what is new with each look: a daemon with nothing to do writes nothing.
         """
         self._later[type(note)] = note
 
     def keep_anew(self, *notes: Note, turn: int = 0) -> None:
-        """Keep these facts, and forget what any file was: whoever looks next reads them all.
+        """Keep these facts, and forget all files: the next look reads each of them again.
 
         The file is at `turn` then, if it was not that far.
         """
@@ -138,7 +138,7 @@ class State:
             put_notes(self._sql, notes)
 
     def forget(self, kind: type[Note]) -> None:
-        """Remember that the fact of this kind does not hold, or not any more."""
+        """Note that the fact of this kind does not hold, or no longer."""
         self._later.pop(kind, None)
         if self._found(NOTE + kind.kept_as) is not None:
             with self._transaction():
@@ -147,7 +147,7 @@ class State:
     # --- the three views -----------------------------------------------------------------------
 
     def head(self) -> Head | None:
-        """Return the newest commit that was verified, whose tree is kept; None before the first."""
+        """Return the newest verified commit, whose tree is kept; None before the first."""
         text = self._found("head")
         if text is None:
             return None
@@ -156,7 +156,7 @@ class State:
             return Head(parse_cid(commit), parse_tid(rev), parse_cid(data))
 
     def newest(self) -> Tid | None:
-        """Return the newest rev that the PDS ever gave us: it never shows us an older repo."""
+        """Return the newest rev that the PDS ever showed."""
         text = self._found("newest")
         with self._as_written():
             return None if text is None else parse_tid(text)
@@ -167,7 +167,7 @@ class State:
             self._sql.execute("DELETE FROM meta WHERE key = 'newest'")
 
     def node(self, cid: Cid) -> bytes | None:
-        """Return a node of the kept tree; a damaged one is missing, and is fetched again."""
+        """Return a node of the kept tree; None for a damaged one, which is fetched again."""
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
@@ -200,36 +200,36 @@ class State:
         return self._cids(self._of("SELECT path, cid, crc FROM base WHERE cid IN ({})", keys))
 
     def base_between(self, last: RecordPath, until: RecordPath) -> dict[RecordPath, Cid]:
-        """Return base of the paths after `last`, up to `until` and with it."""
+        """Return base of the paths after `last` up to `until`, inclusive."""
         query = "SELECT path, cid, crc FROM base WHERE path > ? AND path <= ?"
         return self._cids(self._all(query, (last, until)))
 
     def base_outside(self, collections: Collection[str]) -> dict[RecordPath, Cid]:
-        """Return base, but for the paths of these collections."""
+        """Return base without the paths of these collections."""
         return self._cids(self._outside("SELECT path, cid, crc FROM base", collections))
 
     def block(self, path: RecordPath, cid: Cid) -> bytes | None:
-        """Return the record that base has at `path`, if it is `cid` and was kept."""
+        """Return the record of base at `path`, if it is `cid` and was kept."""
         query = "SELECT block FROM kept WHERE path = ? AND cid = ?"
         row = self._row(query, path, bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
     def count(self) -> int:
-        """Return how many records base holds."""
+        """Count the records of base."""
         row = self._row("SELECT count(*) FROM base")
         return int(row[0]) if row else 0
 
     def is_blank(self) -> bool:
-        """Return True if nothing is known of any record or file."""
+        """Return whether no record and no file is known."""
         query = "SELECT 1 FROM {} LIMIT 1"
         return not any(self._row(query.format(table)) for table in ("base", "kept", "seen"))
 
     def count_in(self, in_scope: Callable[[str], bool]) -> int:
-        """Return how many records base holds of the collections in scope."""
+        """Count the records of base in the collections in scope."""
         return sum(size for name, size in self.collection_sizes().items() if in_scope(name))
 
     def collections(self) -> list[str]:
-        """Return the collections that base has records of, at the cost of one search for each."""
+        """Return the collections of base, at the cost of one search for each."""
         found: list[str] = []
         query = "SELECT path FROM base WHERE path >= ? ORDER BY path LIMIT 1"
         while row := self._row(query, f"{found[-1]}0" if found else ""):
@@ -238,14 +238,14 @@ class State:
         return found
 
     def collection_sizes(self) -> Counter[str]:
-        """Return how many records of each collection base holds."""
+        """Count the records of each collection of base."""
         query = "SELECT count(*) FROM base WHERE path >= ? AND path < ?"
         # A range for each: grouping all rows by a part of their path would sort them in a file.
         rows = {name: self._row(query, f"{name}/", f"{name}0") for name in self.collections()}
         return Counter({name: row[0] for name, row in rows.items() if row})
 
     def seen(self) -> dict[RecordPath, Seen]:
-        """Return what every file was when last read."""
+        """Return each file as it was when last read."""
         return self.seen_outside(())
 
     def check_seen(self) -> None:
@@ -254,15 +254,15 @@ class State:
             pass
 
     def seen_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Seen]:
-        """Return what these files were when last read; unknown ones are left out."""
+        """Return these files as they were when last read, without unknown ones."""
         return self._files(self._of(_SELECT_SEEN + " WHERE path IN ({})", paths))
 
     def seen_outside(self, collections: Collection[str]) -> dict[RecordPath, Seen]:
-        """Return `seen`, but for the paths of these collections."""
+        """Return `seen` without the paths of these collections."""
         return self._files(self._outside(_SELECT_SEEN, collections))
 
     def settled(self) -> dict[str, bytes]:
-        """Return the fingerprint of each collection whose files were what base says."""
+        """Return the fingerprint of each collection whose files equal base."""
         rows = self._all("SELECT key, value, crc FROM meta WHERE key GLOB 'settled:*'")
         with self._as_written():
             return {key.removeprefix(SETTLED): bytes.fromhex(value) for key, value in rows}
@@ -270,20 +270,20 @@ class State:
     # --- what waits ----------------------------------------------------------------------------
 
     def waiting(self) -> tuple[Waiting, ...]:
-        """Return everything that keeps a path from being settled, by path."""
+        """Return all waiting items, by path."""
         rows = self._all("SELECT path, kind, detail, crc FROM waiting ORDER BY path, kind")
         with self._as_written():
             return tuple(item for row in rows if (item := parse_waiting(*row)) is not None)
 
     def decisions(self) -> dict[RecordPath, Decision]:
-        """Return what persons have decided, by path."""
+        """Return the decisions of persons, by path."""
         rows = self._all("SELECT path, choice, local, remote, crc FROM decision")
         with self._as_written():
             found = (decision for row in rows if (decision := parse_decision(*row)) is not None)
             return {decision.path: decision for decision in found}
 
     def decide(self, decisions: Iterable[Decision]) -> None:
-        """Keep a person's choices until a cycle has carried them out or they lapse."""
+        """Keep a person's decisions until a cycle has carried them out or they lapse."""
         rows = [
             (d.path, d.choice.value, blob_or_none(d.local), blob_or_none(d.remote))
             for d in decisions
@@ -293,7 +293,7 @@ class State:
 
     @property
     def attachments(self) -> Attachments:
-        """Return what is known of the blobs that base names."""
+        """Return the known blobs of base."""
         return Attachments(self._sql, self._path)
 
     # --- the ledger of write points ------------------------------------------------------------
@@ -309,7 +309,7 @@ class State:
     def spend(
         self, at: int, points: int, *, forget_before: int, notes: Collection[Note] = ()
     ) -> None:
-        """Charge `points` at unix seconds `at`, and keep the facts that say what is left then."""
+        """Charge `points` at unix seconds `at`, and keep the facts about what is left."""
         with self._transaction():
             self._sql.execute("DELETE FROM spent WHERE at <= ?", (forget_before,))
             self._sql.execute("INSERT INTO spent VALUES (?, ?)", (at, points))
@@ -318,7 +318,7 @@ class State:
     # --- the one way to remember ---------------------------------------------------------------
 
     def record(self, memory: Memory, notes: Collection[Note] = ()) -> None:
-        """Remember all of `memory` and `notes` or, if the machine stops, none of it."""
+        """Record all of `memory` and `notes` or, if the machine stops, nothing."""
         if memory == Memory() and not notes:
             return
         with self._transaction():
@@ -332,12 +332,12 @@ class State:
 
     @contextmanager
     def filling(self) -> Iterator[Filling]:
-        """Fill base from nothing: see `Filling`."""
+        """Begin to fill an empty base: see `Filling`."""
         with explaining(self._path), Filling(self._sql) as filling:
             yield filling
 
     def replace_nodes(self, nodes: Iterable[tuple[Cid, bytes]]) -> None:
-        """Keep these nodes and no others, some at a time: `record` the head they belong to next.
+        """Keep only these nodes, in portions: `record` the head that they belong to next.
 
         Until then they belong to no head, and none is missed if the machine stops in between.
         """
@@ -380,7 +380,7 @@ class State:
             return cast("tuple[Any, ...] | None", self._sql.execute(sql, values).fetchone())
 
     def _all(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield rows without their checksum, which was their last value and is right."""
+        """Yield rows without their checksum; raise StateDamaged if it is wrong."""
         with explaining(self._path):
             yield from checked(self._path, self._sql.execute(sql, values))
 
@@ -400,7 +400,7 @@ class State:
 
     @contextmanager
     def _as_written(self) -> Iterator[None]:
-        """Raise StateDamaged where a row, whatever its checksum, is none that syncd writes."""
+        """Raise StateDamaged for a row that syncd never writes, whatever its checksum."""
         try:
             yield
         except (TypeError, ValueError) as error:

@@ -35,7 +35,7 @@ class Turns:
     stamp: Stamp | None = None
 
     def reached(self, turn: int) -> None:
-        """Note that the file with its log has come to `turn`."""
+        """Note that the file with its log has reached `turn`."""
         self.newest = max(self.newest, turn)
 
     def is_alone_older(self, path: Path) -> bool:

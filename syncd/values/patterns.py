@@ -19,7 +19,7 @@ def pattern(source: AnyStr, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[AnySt
 
 
 class _Uncompiled:
-    """A pattern that takes over each method of the compiled one when somebody asks for it."""
+    """A pattern that takes over each method of the compiled one at its first use."""
 
     def __init__(self, source: Any, flags: re.RegexFlag) -> None:  # noqa: ANN401 (str or bytes)
         self._source = source

@@ -610,7 +610,9 @@ async def test_a_file_that_is_back_before_its_deletion_is_sent_stays(world: Worl
     await laptop.sync()
     laptop.delete(NOTE)
     pds.meanwhile = lambda: laptop.save(NOTE, text="new")
+    commits = commits_of(world)
     await laptop.mirror.cycle()
     assert NOTE in world.records()
     await agreed(world, laptop)
+    assert commits_of(world) == commits + 1, "one update, and no deletion before it"
     assert laptop.read(NOTE)["text"] == "new"

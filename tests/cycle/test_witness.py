@@ -352,6 +352,11 @@ async def test_a_state_of_before_makes_nobody_an_author(
         report = await synced(seat, root)
         assert report.pushed == ()
     assert seat.world.records() == there
+    with seat.at(root) as device:
+        report = await device.sync()
+        waits = {item.path for item in report.held} | {item.path for item in report.conflicts}
+        here = {path: seen.cid for path, seen in device.mirror.state.seen().items()}
+        assert all(here.get(path) == there.get(path) for path in {*here, *there} - waits)
 
 
 async def test_files_alone_that_are_put_back_are_edits_of_that_person(seat: Seat) -> None:

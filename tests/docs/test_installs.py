@@ -28,6 +28,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built("wheel", tmp_path_factory.mktemp("wheel"))
 
 
+def tool(name: str) -> Path:
+    """Return a program of TOOLS; fail with the command that makes them where they are missing."""
+    if not (TOOLS / name).exists():
+        pytest.fail(f"{name} is not installed: run `make .venv-release/.made` first")
+    return TOOLS / name
+
+
 def ran(*command: str | Path, at: Path, **more: str) -> str:
     kept = ("PATH", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "SSL_CERT_FILE")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
@@ -75,7 +82,7 @@ def test_the_address_of_the_project_stands_in_one_place() -> None:
 @pytest.mark.packages
 def test_twine_finds_no_fault_in_wheel_and_sdist(wheel: Path, tmp_path: Path) -> None:
     sdist = built("sdist", tmp_path)
-    said = ran(TOOLS / "twine", "check", "--strict", wheel, sdist, at=tmp_path, NO_COLOR="1")
+    said = ran(tool("twine"), "check", "--strict", wheel, sdist, at=tmp_path, NO_COLOR="1")
     assert said.count("PASSED") == 2
 
 
@@ -119,5 +126,5 @@ def test_a_tool_installer_installs_the_wheel_and_the_demo_runs(
         "UV_CONSTRAINT": str(ROOT / "constraints.txt"),
     }
     install = ("install",) if program == "pipx" else ("tool", "install")
-    ran(TOOLS / program, *install, with_sandbox, at=tmp_path, **environment)
+    ran(tool(program), *install, with_sandbox, at=tmp_path, **environment)
     assert "3 records agree" in ran(tmp_path / "bin/syncd", "demo", "--once", at=tmp_path)

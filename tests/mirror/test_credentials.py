@@ -395,7 +395,10 @@ def test_what_is_kept_is_closed_to_others_whatever_the_umask(home: Lured, umask:
     assert_closed(home.home / "state" / "syncd")
 
 
-def test_what_was_open_is_closed_by_the_next_command_that_uses_it(mirror: Lured) -> None:
+@pytest.mark.parametrize("command", ["sync", "run --once", "clone", "login", "logout"])
+def test_what_was_open_is_closed_by_the_next_command_that_uses_it(
+    mirror: Lured, command: str
+) -> None:
     top = mirror.home / "state" / "syncd"
     outside = mirror.home / "outside"
     outside.write_text("not ours")
@@ -405,8 +408,13 @@ def test_what_was_open_is_closed_by_the_next_command_that_uses_it(mirror: Lured)
         if not path.is_symlink():
             path.chmod(0o777 if path.is_dir() else 0o666)
     mirror.edit()
-    ran = mirror.sync()
-    assert ran.exit_code == 0
+    words = {
+        "clone": ["clone", mirror.did, str(mirror.home / "other")],
+        "login": ["login", mirror.did, "--password-file", str(mirror.home / "app-password")],
+        "logout": ["logout", mirror.did],
+    }.get(command, ["-C", str(mirror.root), *command.split()])
+    ran = mirror.run(*words)
+    assert ran.exit_code == 0, ran.output
     assert "other users" in ran.output
     (top / "link").unlink()
     assert_closed(top)

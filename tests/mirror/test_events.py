@@ -204,7 +204,7 @@ async def test_what_was_done_before_a_stop_is_told_once(world: World) -> None:
     assert sorted(told(laptop)) == sorted(before)
 
 
-async def test_no_record_and_no_secret_is_in_the_log(world: World) -> None:
+async def test_no_content_of_a_record_is_in_the_log(world: World) -> None:
     laptop = world.device()
     laptop.save(NOTE, text="a word of mine")
     await laptop.sync()

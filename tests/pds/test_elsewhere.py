@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from syncd.atproto.cid import cid_of_blob
 from syncd.errors import BadAnswer, BlobNotFound, SyncdError, Unreachable
+from syncd.model import Account
 from syncd.pds import HttpPds
 from tests.pds.test_client import ACCOUNT, SECOND, URL, logged_in, refused, told
 
@@ -39,13 +41,19 @@ def to(place: str, status: int = 302) -> httpx.Response:
     return httpx.Response(status, headers={"location": place, "set-cookie": "a=b"})
 
 
-async def fetch(servers: Servers) -> bytes:
+async def fetch(servers: Servers, account: Account = ACCOUNT) -> bytes:
     transport = httpx.MockTransport(servers)
     async with (
-        HttpPds(ACCOUNT, logged_in(), transport=transport) as pds,
+        HttpPds(account, logged_in(), transport=transport) as pds,
         pds.fetch_blob(CID) as pieces,
     ):
         return b"".join([piece async for piece in pieces])
+
+
+async def test_a_pds_on_the_loopback_may_keep_its_blobs_there() -> None:
+    store = "http://127.0.0.1:81/a"
+    servers = Servers({"getBlob": to(store), store: httpx.Response(200, content=DATA)})
+    assert await fetch(servers, replace(ACCOUNT, pds="http://127.0.0.1:80")) == DATA
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

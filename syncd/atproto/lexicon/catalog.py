@@ -67,7 +67,7 @@ class Catalog:
 
 @lru_cache(maxsize=256)
 def _check_of_key(key: str) -> Check:
-    """Return the check of record keys by what a lexicon says of them."""
+    """Return the check of record keys for the `key` of a lexicon."""
     if key == "any":
         return anything
     if key.startswith(LITERAL):

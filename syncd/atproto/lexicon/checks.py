@@ -152,7 +152,7 @@ def entries(key: Check, inner: Check) -> Check:
 
 
 def fields(checks: Mapping[str, Check], required: Collection[str] = ()) -> Check:
-    """Check an object with these fields. Others may stand beside them, as in every lexicon."""
+    """Check an object with these fields; other fields are allowed, as in every lexicon."""
     known, needed = tuple(checks.items()), tuple(required)
     names = frozenset((*checks, *needed, "$type"))
 

@@ -95,7 +95,8 @@ def _has_its_fields(value: Any) -> Faults:  # noqa: ANN401
     """Check that each required field of an object or of parameters is a property of it."""
     found = (name for name in value.get("required", ()) if name not in value["properties"])
     return tuple(
-        Fault(Kind.VALUE, f'"{name}" is required, and no property', ("required",)) for name in found
+        Fault(Kind.VALUE, f'"{name}" is required but is not a property', ("required",))
+        for name in found
     )
 
 

@@ -64,7 +64,7 @@ class _Making:
         self._made: dict[str, Schema] = {}
 
     def definitions(self) -> dict[str, Schema]:
-        """Make what was referred to, and what that refers to; return it by name."""
+        """Make every definition that is referred to, also by another one; return them by name."""
         while missing := [full for full in self._names if full not in self._made]:
             for full in missing:
                 self._made[full] = {"title": full, **self._definition(full)}
@@ -122,7 +122,7 @@ class _Making:
             }
             for each in full
         ]
-        fields = {"$type": {"description": "which of the kinds of this union it is", **choice}}
+        fields = {"$type": {"description": "the type of this value within the union", **choice}}
         schema: Schema = {"type": "object", "properties": fields, "required": ["$type"]}
         # Without a kind: an empty allOf is no schema.
         return {**schema, "allOf": kinds} if kinds else schema
@@ -167,7 +167,7 @@ def _formatted(name: str | None) -> Schema:
 
 
 def _counted(definition: Definition) -> Schema:
-    """Say what no schema can count."""
+    """Describe the bounds that no schema can express."""
     most = definition.get("maxGraphemes")
     return {} if most is None else {"description": f"At most {most} characters, as people count."}
 

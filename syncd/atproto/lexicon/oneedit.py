@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_one_edit(one: str, other: str) -> bool:
-    """Return whether one letter more, less or other, or two swapped neighbours, tell them apart."""
+    """Return whether two names differ by one letter, or by two swapped neighbours."""
     short, long = sorted((one, other), key=len)
     start = next((at for at, char in enumerate(short) if char != long[at]), len(short))
     if len(long) == len(short) + 1:

@@ -16,7 +16,7 @@ def references_of(lexicon: Lexicon) -> frozenset[str]:
 
 
 def others_of(lexicon: Lexicon) -> frozenset[str]:
-    """Return what stands for the NSIDs of the other lexicons that a lexicon refers to."""
+    """Return the NSIDs, unchecked, of the other lexicons that a lexicon refers to."""
     nsids = (reference.partition("#")[0] for reference in references_of(lexicon))
     return frozenset(nsid for nsid in nsids if nsid != lexicon.id)
 

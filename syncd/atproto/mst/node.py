@@ -159,7 +159,7 @@ def parse_node(block: bytes) -> Node:
         last, layer = key, height
     closing = _CLOSING.fullmatch(block, at)
     if not opening or not closing or opening[1] != _head(0x80, len(entries)):
-        raise BadTree("a block is not a tree node in the one form that atproto gives it")
+        raise BadTree("a block is not a tree node in the form that atproto prescribes")
     return Node(Cid(closing[1]) if closing[1] else None, tuple(entries))
 
 
@@ -170,7 +170,7 @@ def _foreign_leaf(block: bytes, head: bytes, at: int) -> tuple[Link, int]:
     try:
         return link_from_bytes(block[at : at + length], most=length), at + length
     except BadSyntax as error:
-        raise BadTree(f"a tree node names a record by no CID: {error.message}") from None
+        raise BadTree(f"a tree node names a record without a CID: {error.message}") from None
 
 
 def _next_key(last: bytes, head: bytes, rest: bytes, shared: int | None) -> bytes:

@@ -76,7 +76,7 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
 
 
 def parse_origin(text: str) -> Origin:
-    """Read `https://host[:port]`, or `http://` of the loopback; one final slash is let pass.
+    """Read `https://host[:port]`, or `http://` of the loopback; accept one final slash.
 
     Raises BadSyntax on any other scheme, and on a path, query, fragment or user.
     """

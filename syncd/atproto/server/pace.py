@@ -153,14 +153,14 @@ def _of_one_header(items: Sequence[_Item], policies: Sequence[_Item]) -> list[_B
 
 
 def _named(item: _Item, policies: Sequence[_Item]) -> _Bucket:
-    """Read `"name";r=9;t=60`, whose quota and window the policy of that name has."""
+    """Read `"name";r=9;t=60`; take quota and window from the policy of that name."""
     policy = next((each for each in policies if each.name == item.name), item)
     told = {**policy.parameters, **item.parameters}
     return _Bucket(told.get("q"), told.get("r"), told.get("t"), told.get("w"))
 
 
 def _window(limit: int | None, policies: Sequence[_Item]) -> int | None:
-    """Return the window of the one policy there is, or of the one with that limit."""
+    """Return the window of the only policy, or of the policy with that limit."""
     fitting = [each for each in policies if each.quota == limit] if len(policies) > 1 else policies
     windows = {each.parameters.get("w") for each in fitting}
     return windows.pop() if len(windows) == 1 else None
@@ -171,7 +171,7 @@ def _items(text: str) -> list[_Item]:
 
 
 def _item(text: str) -> _Item:
-    """Read one item. What is neither a name nor a parameter with a number is left out."""
+    """Read one item; ignore a part that is neither a name nor a parameter with a number."""
     parts = text.split(";")
     found = [_PARAMETER.fullmatch(part) for part in parts]
     name = "" if found[0] else parts[0].strip()

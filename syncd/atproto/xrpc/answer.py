@@ -68,7 +68,7 @@ def parsed_json(response: Response) -> object:
 
 
 def read_deep_object(response: Response) -> Fields:
-    """Do the same for a body that may hold a record of any depth.
+    """Parse the body as a JSON object, which may hold a record of any depth.
 
     If it is nested too deep for the parser, only the texts of the outermost object are returned.
     """

@@ -213,11 +213,11 @@ def read_blob_ref(response: Response) -> BlobRef:
     try:
         value = from_json(as_object(read_object(response).get("blob")))
     except BadData as error:
-        reason = f"the PDS answered an upload with no blob: {plain(error.message)}"
+        reason = f"the answer to an upload names no blob: {plain(error.message)}"
         raise BadAnswer(reason) from error
     ref = blob_ref(value) if isinstance(value, dict) else None
     if ref is None:
-        raise BadAnswer("the PDS answered an upload with no blob")
+        raise BadAnswer("the answer to an upload names no blob")
     return ref
 
 

@@ -185,7 +185,7 @@ def delete_record(repo: Did, collection: Nsid, rkey: Rkey, *, swap: Cid | None =
 
 
 def upload_blob(mime_type: str) -> Request:
-    """Build com.atproto.repo.uploadBlob. Whoever sends it has the bytes."""
+    """Build com.atproto.repo.uploadBlob; the sender adds the bytes."""
     return Request("POST", "com.atproto.repo.uploadBlob", auth="access", upload=mime_type)
 
 

@@ -85,7 +85,7 @@ def _unknown_if_unreadable() -> Iterator[None]:
     try:
         yield
     except BadAnswer as error:
-        reason = f"a write was answered unreadably: {error.message}"
+        reason = f"the answer to a write cannot be read: {error.message}"
         raise Unknown(reason, hint=error.hint) from error
 
 

@@ -21,13 +21,13 @@ Known = Mapping[str, Any]
 
 
 def known_command(name: str) -> click.Command | None:
-    """Return what Tab needs to know of a command of syncd; None if there is none of that name."""
+    """Return what Tab needs to know of a command of syncd; None for an unknown name."""
     known = json.loads(FILE.read_bytes()).get(name)
     return None if known is None else _command(name, known)
 
 
 def _command(path: str, known: Known) -> click.Command:
-    """Return the command at `path`, the words that call it without `syncd`."""
+    """Return the command at `path`, the words after `syncd`."""
     name = path.rpartition(" ")[2]
     params = [_parameter(path, taken) for taken in known["takes"]]
     if "commands" not in known:

@@ -25,7 +25,7 @@ Offer = Callable[[Path, str], list[str]]
 def offered(
     offer: Offer,
 ) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Return what Tab asks for the words of an argument."""
+    """Return the function that offers words for an argument."""
 
     def complete(ctx: click.Context, _: click.Parameter, start: str) -> list[CompletionItem]:
         directory = ctx.find_root().params.get("directory") or Path()
@@ -68,7 +68,7 @@ def _drafts(directory: Path, start: str) -> Iterator[str]:
 
 
 def _is_draft(name: str) -> bool:
-    """Return whether it is a draft by its ending: `folder.names` knows better, and loads longer."""
+    """Return whether the ending is that of a draft; `folder.names` is exact, but loads longer."""
     stem, _, ending = name.rpartition(".")
     is_one = stem.endswith(".draft") or stem.startswith("+")
     return is_one and ending in ("json", "md") and name[0] != "." and name.isprintable()
@@ -137,12 +137,12 @@ def _documents(top: Path) -> Iterator[str]:
 
 
 def _files(directory: Path, start: str) -> list[str]:
-    """Return what a file can be put into: records, and drafts."""
+    """Return the files that can hold a reference: records and drafts."""
     return [*_drafts(directory, start), *_names(RECORDS)(directory, start)]
 
 
 def _checked(directory: Path, start: str) -> list[str]:
-    """Return what `lexicon check` takes: collections, and records."""
+    """Return the arguments of `lexicon check`: collections and records."""
     return [*_collections(directory, start), *_names(RECORDS)(directory, start)]
 
 

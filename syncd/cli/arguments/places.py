@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def standing(directory: Path) -> tuple[Path, ...]:
-    """Return the directories that relative names count from: that of -C, then the shell's."""
+    """Return the directories to which names are relative: that of -C, then the shell's."""
     places = [directory]
     with suppress(FileNotFoundError):  # the directory that the shell is in was removed
         places.append(Path.cwd())

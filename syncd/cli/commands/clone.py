@@ -29,6 +29,7 @@ from syncd.cli.screen.output import (
     say_pending,
     say_waiting,
     tell,
+    tell_notice,
 )
 from syncd.cli.screen.verbose import listeners
 from syncd.config import (
@@ -43,13 +44,13 @@ from syncd.config import (
     load_config,
     render_config,
 )
-from syncd.credentials import Credentials
 from syncd.cycle.clone.clone import goes_on, is_unfinished
 from syncd.errors import CredentialsRefused, FolderWrong, LoginWanted, SyncdError
 from syncd.folder.probe import is_empty, probe
 from syncd.folder.root import OWN, initialise, read_marker, unmade
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.credentials import close_state_directory, credentials_of
 from syncd.mirror.held import end_adoption, held_creations
 from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.mirror.offline import STATE_FILE, open_files
@@ -135,7 +136,7 @@ def clone(
 
 
 def _warn_of_neighbours(root: Path, *, read_only: bool) -> None:
-    """Name the programs that share the folder or save in it by themselves."""
+    """Name the programs that share the folder or save in it automatically."""
     for sharing in find_sharing(root):
         tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
     if not read_only and (editors := find_autosave(root)):
@@ -199,13 +200,19 @@ def _has_lost_its_marker(root: Path) -> bool:
 
 
 async def _check_access(account: Account, read_only: bool) -> None:
-    """Everything that can be known to fail is asked for before anything is made."""
-    if not read_only and Credentials(account.did).source() is None:
-        name = account.handle or account.did
-        raise CredentialsRefused(
-            f"no password for {name} is stored here",
-            hint=f"syncd login {name}, or clone with --read-only",
-        )
+    """Raise what a clone of the account would fail with, before anything is made.
+
+    Raises CredentialsRefused (no password is stored) and what `Pds.fetch_latest` raises.
+    """
+    if not read_only:
+        # First: a password that others could read until now would be refused.
+        close_state_directory(tell_notice)
+        if credentials_of(account.did).source() is None:
+            name = account.handle or account.did
+            raise CredentialsRefused(
+                f"no password for {name} is stored here",
+                hint=f"syncd login {name}, or clone with --read-only",
+            )
     async with HttpPds(account, None) as pds:
         try:
             await pds.fetch_latest()
@@ -217,7 +224,7 @@ async def _check_access(account: Account, read_only: bool) -> None:
 
 @contextmanager
 def _undone(root: Path) -> Iterator[None]:
-    """Remove what an error leaves of a mirror that was to be made in an empty folder.
+    """Remove an unfinished mirror from an empty folder if the block fails.
 
     Else the same command would find half a mirror the next time, and refuse it.
     """
@@ -250,7 +257,7 @@ def _lay_out(root: Path, config: Config, account: Account, *, is_adopted: bool =
 def _mark(
     root: Path, config: Config, account: Account, marker: str, more: tuple[Note, ...]
 ) -> None:
-    """Make the folder a mirror. A state file from before it lost its marker is set aside."""
+    """Make the folder a mirror. Set a state file aside from before it lost its marker."""
     state_file = root / STATE_FILE
     if state_file.exists():
         set_aside(state_file)
@@ -265,7 +272,7 @@ def _mark(
 
 
 def _fitted(root: Path, config: Config) -> Config:
-    """`config` with file names that the file system of `root` can hold.
+    """Return `config` with file names that the file system of `root` can hold.
 
     Raises FolderWrong if settings that are there already ask for others.
     """

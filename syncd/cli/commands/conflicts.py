@@ -160,7 +160,7 @@ def carry_out(
     *,
     acted_on: Collection[RecordPath] = (),
 ) -> None:
-    """Sync for what was just decided, here or in the daemon, or leave it to the next sync.
+    """Sync to carry out a decision, here or in the daemon, or leave it to the next sync.
 
     `done` is what the command has done already, for its JSON object; `acted_on` are its records.
     """

@@ -71,7 +71,7 @@ class RecordDiff:
 
     @property
     def verdict(self) -> str:
-        """Return what happens with it."""
+        """Return what a sync would do with the record."""
         return "held" if self.is_held else self.step.verdict.value
 
 
@@ -128,7 +128,7 @@ async def _differences(
 
 
 def _step_of(mirror: Mirror, held: Held) -> Step:
-    """Return what would be done, if a person approved, about a change that is held."""
+    """Return the step that an approval of a held change would lead to."""
     base = mirror.state.base_of([held.path]).get(held.path)
     verdict = Verdict.PUSH if held.side is Side.LOCAL else Verdict.PULL
     local, remote = held.local, held.remote
@@ -139,7 +139,7 @@ def _step_of(mirror: Mirror, held: Held) -> Step:
 
 
 def _delayed(mirror: Mirror, report: Report) -> list[Step]:
-    """Return the pushes that wait for their time, which have no step in the plan."""
+    """Return the pushes that a setting delays, which have no step in the plan."""
     base = mirror.state.base_of([item.path for item in report.pending])
     return [
         Step(i.path, Verdict.PUSH, base.get(i.path), i.local, i.remote, i.reason)

@@ -222,7 +222,7 @@ def checkout_taken(directory: Path, *, only_now: bool) -> Iterator[None]:
 
 
 def _take(root: Path) -> str:
-    """Make the folder a mirror; return what to say of it."""
+    """Make the folder a mirror; return the message about it."""
     adopted = adopt_checkout(root, lambda: secrets.token_hex(16))
     said = "syncd knows of no earlier sync, so nothing counts as deleted"
     if adopted.anchor is not None:

@@ -90,7 +90,7 @@ def _digest(table: Table) -> str:
 
 
 def _say_table(table: Table) -> None:
-    """Print what would run: each command as words, the program, the files that are watched."""
+    """Print each command as words, its program, and the files that are watched."""
     if not table.commands:
         say("no hooks: see [hooks] in syncd help configuration")
         return

@@ -147,7 +147,7 @@ def log(
 
 
 def _whole_lines(look: Callable[[int, OnNotice], list[Event]], count: int) -> list[Event]:
-    """Return the newest `count` lines, of which each has all the events that are alike."""
+    """Return the newest `count` lines, each with all its similar events."""
     most, on_notice = count + ALIKE, tell_notice
     while True:
         events = look(most, on_notice)
@@ -172,7 +172,7 @@ def _say_events(
 def _pictures(
     workspace: Workspace, record: RecordPath, events: Iterable[Event]
 ) -> dict[Event, list[str]]:
-    """Return what to say of the blobs that each event brought or took away."""
+    """Return the description of the blobs that each event brought or took away."""
     pictures, words = Pictures(workspace, record), words_of(workspace)
     found: dict[Event, list[str]] = {}
     for event in events:
@@ -186,7 +186,7 @@ def _pictures(
 def _blobs(
     workspace: Workspace, record: RecordPath, events: Iterable[Event]
 ) -> dict[Event, Mapping[str, Any]]:
-    """Return the same as JSON: what each event brought and what it took away."""
+    """Return, as JSON, the blobs that each event brought and took away."""
     pictures, names = Pictures(workspace, record), store_of(workspace).list().names
     found: dict[Event, Mapping[str, Any]] = {}
     for event in events:
@@ -219,7 +219,7 @@ def _follow(
     as_json: bool,
     blobs: Mapping[Event, Mapping[str, Any]],
 ) -> NoReturn:
-    """Print the newest events, the oldest of them first, and then each one that is new."""
+    """Print the newest events, the oldest first, and then each new one."""
     mark = mark_of(own)
     shown = _confirmed(look(max(count, FOLLOWED), tell_notice))
     _say_events(shown[:count][::-1], as_json, blobs)
@@ -240,7 +240,7 @@ def _confirmed(events: Sequence[Event]) -> list[Event]:
 
 
 def _unseen(found: Sequence[Event], before: Counter[object]) -> list[Event]:
-    """Return what is new of `found`: of the same thing twice, the newer one."""
+    """Return the new events of `found`; of two views of one event, the newer."""
     left = Counter(map(_same, found)) - before
     new: list[Event] = []
     for event in found:
@@ -251,7 +251,7 @@ def _unseen(found: Sequence[Event], before: Counter[object]) -> list[Event]:
 
 
 def _same(event: Event) -> object:
-    """Return what is equal for an event in two looks."""
+    """Return a value that is equal for an event in two looks."""
     return event.path, event.side, event.deed, event.before, event.after, event.keys
 
 
@@ -325,7 +325,7 @@ def restore(
 def _version_of(
     workspace: Workspace, record: RecordPath, name: Name, back: int | None, wanted: str | None
 ) -> Superseded:
-    """Return the version of one record that is asked for."""
+    """Return the requested version of one record."""
     try:
         if back is None:
             return find_version(workspace, record, wanted, tell_notice)
@@ -338,7 +338,7 @@ def _version_of(
 
 
 def _past_moment(text: str, now: int) -> int:
-    """Return the moment that --before names. Raises BadSyntax for one that is still to come."""
+    """Return the moment of --before. Raises BadSyntax for one in the future."""
     moment = read_moment(text, now)
     if moment > now:
         raise BadSyntax(f"{text} is in the future", hint="name a TIME that has passed: 2h, 3d")
@@ -379,7 +379,7 @@ def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo
 
 
 def _check_wanted(wanted: str | None, *, is_of_many: bool) -> None:
-    """Raise UsageError for a --cid that names no version, or with what asks for several."""
+    """Raise UsageError for an empty --cid, or one with options for several records."""
     if wanted == "":
         # A script whose variable is empty means no version, and least of all the newest.
         raise click.UsageError("--cid is empty: name a CID of `syncd log`, or its last letters")
@@ -396,7 +396,7 @@ def _restore_one(workspace: Workspace, event: Superseded, dry_run: bool, as_json
 
 
 def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
-    """Undo the last restore, and end with 3 if something of it stays."""
+    """Undo the last restore; end with 3 if some of it stays."""
     with open_files(directory) as workspace:
         plan = plan_undo(workspace)
         if dry_run:
@@ -411,6 +411,6 @@ def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 
 def _ask(count: int, question: str = "Restore") -> None:
-    """Have a person who can answer confirm a change of so many. Raises Abort for a no."""
+    """Ask a person, if there is one, to confirm a change of so many. Raises Abort for a no."""
     if count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty():
         confirm(f"{question} {count} records?", abort=True)

@@ -75,7 +75,7 @@ def new(
 
 
 def _question(directory: Path, collection: Nsid) -> None:
-    """Ask whether another collection was meant, where nobody knows this one; make it all the same.
+    """Ask whether another collection was meant, if this one is unknown; else make it.
 
     A record of it waits to be published if the collection is one slip away from another.
     """
@@ -85,7 +85,7 @@ def _question(directory: Path, collection: Nsid) -> None:
 
 
 def _is_wanted(draft: str) -> bool:
-    """Ask whether to publish what was edited; where nobody can be asked, it stays a draft."""
+    """Ask whether to publish the edit; without a person, it stays a draft."""
     return sys.stdin.isatty() and confirm(f"Publish {draft} now?")
 
 
@@ -112,7 +112,7 @@ def _record(workspace: Workspace, collection: Nsid, source: Path, form: Form) ->
 def _taken_over(
     workspace: Workspace, collection: Nsid, source: Path, text: bytes, form: Form
 ) -> Record:
-    """Return the record of a post or of a file of a record; say what is not taken over."""
+    """Return the record of a post or of a record's file; report what is left out."""
     found = None
     if source.suffix in _MARKDOWN:
         begun = begin(workspace, collection, _now())

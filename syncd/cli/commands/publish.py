@@ -147,7 +147,7 @@ def check_distinct(publications: Sequence[Publication]) -> None:
 
 
 def _ask(sentence: str) -> None:
-    """Have a person confirm. Raises UsageError where nobody can be asked, Abort for a no."""
+    """Ask a person to confirm. Raises UsageError without a terminal, Abort for a no."""
     if not sys.stdin.isatty():
         raise click.UsageError(f"{sentence} To agree without a terminal, add --yes")
     confirm(f"{sentence} Continue?", abort=True)

@@ -66,7 +66,7 @@ def run(directory: Path, directories: tuple[Path, ...], form: str, once: bool) -
 
 
 def _sync_once(folder: Path) -> int:
-    """Sync one mirror, as `syncd sync` does; report a failure, and hold up no other mirror."""
+    """Sync one mirror as `syncd sync` does; report a failure without stopping the others."""
     say(f"{folder}:")
     command = import_module("syncd.cli.commands.sync").sync
     try:
@@ -115,7 +115,7 @@ def _voice(form: str, *, is_one: bool) -> Voice:
 
 
 def _steady(voice: Voice) -> Voice:
-    """Return `voice` for a process that outlives its listeners: a full disk ends no mirror."""
+    """Return `voice` for a process that survives its listeners: a full disk ends no mirror."""
 
     def say(entry: LogEntry) -> None:
         with suppress(OSError, FileProblem):

@@ -62,17 +62,17 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """The name of the unit, with its instance."""
+        """Return the name of the unit, with its instance."""
         return self.template.replace("@", f"@{self.instance}")
 
     @property
     def file(self) -> Path:
-        """The file of the template."""
+        """Return the file of the template."""
         return self.directory / self.template
 
     @property
     def drop_in(self) -> Path:
-        """The file of the drop-in."""
+        """Return the file of the drop-in."""
         return self.directory / f"{self.name}.d" / "folder.conf"
 
 
@@ -200,7 +200,7 @@ def status(directory: Path, system: bool, of_all: bool, timer: bool, as_json: bo
 
 
 def _print(unit: Unit, program: str) -> None:
-    """Print what `install` would write, also where there is no systemd to ask."""
+    """Print what `install` would write, even without systemd."""
     try:
         version = _systemd_version()
     except ConfigWrong:

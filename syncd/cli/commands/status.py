@@ -85,7 +85,7 @@ def status(directory: Path, as_json: bool, watch: bool, ignored: bool, of_all: b
 
 
 def _is_elsewhere(directory: Path) -> bool:
-    """Return whether a person stands where no mirror is or was, and named no place."""
+    """Return whether a person is outside any mirror, present or former, and named none."""
     context = click.get_current_context(silent=True)
     if context is not None and context.find_root().params.get("directory") is not None:
         return False
@@ -153,7 +153,7 @@ def _list_ignored(directory: Path, as_json: bool) -> None:
 
 
 def look(directory: Path) -> Seen:
-    """Return what `status` shows, and what waits for a person."""
+    """Return the values that `status` shows, and the items that wait for a person."""
     with open_files(directory, is_checked=False) as workspace:
         found = read_standing(workspace)
     return status_json(found), (found.conflicts, found.problems, found.held)
@@ -204,7 +204,7 @@ def _say_json(seen: Seen) -> None:
 
 
 def say_plain(seen: Seen) -> None:
-    """Print the status for where there is no terminal."""
+    """Print the status without a terminal."""
     _say(seen[0])
     say_waiting(*seen[1])
     say_pending(seen[0]["waiting"])

@@ -130,7 +130,7 @@ def run_sync(
     acted_on: Collection[RecordPath] = (),
     allow_hooks: bool = False,
 ) -> None:
-    """Sync, or have the running daemon do it; report, and end with the exit code that fits.
+    """Sync, or have the running daemon do it; report, and exit with the matching code.
 
     `done` is what else the JSON object says; `acted_on` are the records that a person just named.
     """
@@ -150,7 +150,7 @@ def say_outcome(
     *,
     acted_on: Collection[RecordPath] = (),
 ) -> None:
-    """Report, and end with the exit code that fits."""
+    """Report, and exit with the matching code."""
     if as_json:
         say_json({**report_json(report, cloned), **(done or {}), **halt_json(report)})
     else:
@@ -161,7 +161,7 @@ def say_outcome(
 
 
 def _done_before(report: Report, acted_on: Collection[RecordPath]) -> list[RecordPath]:
-    """Return which of `acted_on` a whole sync found settled already."""
+    """Return those of `acted_on` that a whole sync found settled already."""
     if report.halted is not None:
         return []
     named: set[str] = {*report.pushed, *report.pulled, *report.merged, *report.adopted}
@@ -185,7 +185,7 @@ def _prefix_of(root: Path) -> str:
 
 
 def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool) -> NoReturn:
-    """Publish the branch that is checked out at `root`, or show what that would do; end so."""
+    """Publish the branch checked out at `root`, or show what that would do; then exit."""
     from syncd.mirror.branch import marks as kept  # noqa: PLC0415 (no mirror needs them)
     from syncd.mirror.branch.publication import (  # noqa: PLC0415
         at_the_pds,
@@ -203,7 +203,7 @@ def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool)
 
 
 def _say_publication(root: Path, done: Published, output: Output) -> NoReturn:
-    """Report, and end with the exit code that fits."""
+    """Report, and exit with the matching code."""
     from syncd.cli.screen.published import (  # noqa: PLC0415 (no mirror needs them)
         published_json,
         say_plan_of,
@@ -246,12 +246,12 @@ def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
 
 
 def halt_json(report: Report) -> dict[str, object]:
-    """Return what the JSON object has of an error that ended the pushes early."""
+    """Return the part of the JSON object about an error that ended the pushes early."""
     return {} if report.halted is None else {"error": error_json(report.halted)}
 
 
 def say_report(report: Report, cloned: int = 0, before: Sequence[RecordPath] = ()) -> None:
-    """Print what a sync did, and what it found to be so `before` it began.
+    """Print the results of a sync, and what was settled `before` it began.
 
     A running daemon may have done it, or there was nothing to do: a draft that equals its record.
     """

@@ -85,7 +85,7 @@ async def _ask(directory: Path) -> Served:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was recomputed, at which head, and what the PDS serves if it was asked."""
+    """The recomputed mirror, its head, and the blocks that the PDS serves, if asked."""
 
     found: Verified
     head: Head | None

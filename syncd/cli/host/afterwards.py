@@ -25,18 +25,18 @@ from syncd.values import dataclass
 
 @dataclass(slots=True)
 class Afterwards:
-    """What is to run, for which mirror. `is_allowed`: the command line lets all hooks run."""
+    """The hooks to run, and their mirror. `is_allowed`: the command line allows all hooks."""
 
     is_allowed: bool = False
     _due: list[tuple[Path, Config, Run]] = field(default_factory=list)
 
     def note(self, root: Path, config: Config, report: Report, before: Report) -> None:
-        """Note what is due after a sync that began with what waited `before`."""
+        """Note the hooks due after a sync, given the items that waited `before`."""
         self._due += [(root, config, run) for run in due(_named(root, config), report, before)]
 
     @contextmanager
     def noting_errors(self, root: Path, config: Config) -> Iterator[None]:
-        """Note what is due if the block ends with an error that a person has to end."""
+        """Note the hooks due if the block ends with an error that needs a person."""
         try:
             yield
         except SyncdError as error:
@@ -46,7 +46,7 @@ class Afterwards:
             raise
 
     def run(self) -> None:
-        """Run what is due, one after the other, and wait for each."""
+        """Run the due hooks one after the other, and wait for each."""
         # Signals are the main thread's, and a program that has no hooks may run commands in others.
         with _killed_with_us() if self._due else nullcontext():
             for root, config, (event, given) in self._due:
@@ -55,7 +55,7 @@ class Afterwards:
 
 @contextmanager
 def hooks_afterwards(*, is_allowed: bool) -> Iterator[Afterwards]:
-    """Yield what takes note of hooks, and run them when the block ends, however it ends."""
+    """Yield an object that notes hooks; run them when the block ends, however it ends."""
     after = Afterwards(is_allowed)
     try:
         yield after

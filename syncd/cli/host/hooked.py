@@ -23,14 +23,14 @@ Run = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """Which mirror a hook runs for."""
+    """The mirror of a hook."""
 
     root: Path
     did: str
 
 
 def table_of(root: Path, config: Config) -> Table:
-    """Return the hooks that the settings of the mirror at `root` ask for."""
+    """Return the hooks in the settings of the mirror at `root`."""
     named = {
         AFTER_PULL: config.hook_after_pull,
         AFTER_PUSH: config.hook_after_push,
@@ -50,7 +50,7 @@ def hooks_of(
 
 
 def after_sync(mirrored: Mirrored, report: Report) -> Iterator[Run]:
-    """Yield what is due after a sync: the records that came in, and those that went out."""
+    """Yield the hooks due after a sync, with the records pulled and pushed."""
     rev = None if report.head is None else report.head.rev
     moved = {AFTER_PULL: (*report.pulled, *report.merged), AFTER_PUSH: report.pushed}
     for event, paths in moved.items():
@@ -65,7 +65,7 @@ def _records(paths: Collection[RecordPath], report: Report) -> list[dict[str, st
 
 
 def on_problem(mirrored: Mirrored, report: Report, error: SyncdError | None) -> Run:
-    """Return what is due where `report` has what waits for a person, or `error` ended a sync."""
+    """Return the hook due if `report` has waiting items, or `error` ended a sync."""
     waits = waiting_json(report.conflicts, report.problems, report.held, ())
     del waits["waiting"]
     failed = None if error is None else error_json(error)
@@ -73,7 +73,7 @@ def on_problem(mirrored: Mirrored, report: Report, error: SyncdError | None) -> 
 
 
 def only(report: Report, named: Collection[tuple[str, str]]) -> Report:
-    """Return a report of those items that wait that are in `named`, by kind and path."""
+    """Return a report of those waiting items that are in `named`, by kind and path."""
     return replace(
         report,
         conflicts=tuple(c for c in report.conflicts if ("conflict", c.path) in named),
@@ -83,7 +83,7 @@ def only(report: Report, named: Collection[tuple[str, str]]) -> Report:
 
 
 def new_in(report: Report, before: Report) -> Report:
-    """Return a report of those items that wait now and did not wait `before`."""
+    """Return a report of the items that wait now and did not wait `before`."""
     return replace(
         report,
         conflicts=tuple(c for c in report.conflicts if c not in before.conflicts),
@@ -93,12 +93,12 @@ def new_in(report: Report, before: Report) -> Report:
 
 
 def needs_a_person(error: SyncdError) -> bool:
-    """Return whether nothing can be synced before a person acts: time alone ends nothing."""
+    """Return whether nothing can be synced before a person acts."""
     return not isinstance(error, PdsError | Unverified | Malformed)
 
 
 def due(mirrored: Mirrored, report: Report, before: Report) -> Iterator[Run]:
-    """Yield all that is due after a sync that began with what waited `before`."""
+    """Yield all hooks due after a sync, given the items that waited `before`."""
     yield from after_sync(mirrored, report)
     fresh, halted = new_in(report, before), report.halted
     error = halted if halted is not None and needs_a_person(halted) else None

@@ -25,7 +25,7 @@ _COLOURS = {"pushed": "blue", "pulled": "cyan", "merged": "cyan", "deleted": "ye
 
 
 class Level(IntEnum):
-    """As syslog(3) counts them."""
+    """The levels of syslog(3)."""
 
     ERROR = 3
     WARNING = 4
@@ -35,7 +35,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One thing that happened.
+    """One event.
 
     Attributes:
         event: What kind of thing, in one word; programs may filter by it.
@@ -58,7 +58,7 @@ class LogEntry:
 
     @property
     def line(self) -> str:
-        """It as one line for people."""
+        """Return the entry as one line for people."""
         where = f"{self.path} ({self.place})" if self.place else self.path
         if self.count > 1:
             where = f"{self.count} records of {self.path}"
@@ -82,7 +82,7 @@ Voice = Callable[[LogEntry], None]
 
 
 def say_text(entry: LogEntry, *, prefix: str = "") -> None:
-    """For people: what is done goes to stdout, what is wrong to stderr; a terminal gets times."""
+    """Print for people: results on stdout, problems on stderr, with times on a terminal."""
     is_wrong = entry.level <= Level.WARNING and not entry.path
     out, stream = (tell, sys.stderr) if is_wrong else (say, sys.stdout)
     stamp = f"{local_time(time.time())[-8:]} " if stream.isatty() else ""
@@ -98,25 +98,25 @@ def say_text(entry: LogEntry, *, prefix: str = "") -> None:
 
 
 def _paint(entry: LogEntry) -> Callable[[str], str]:
-    """Return what colours a line: its words say the same without it."""
+    """Return the function that colours a line; its words say the same without it."""
     is_wrong = entry.level <= Level.WARNING
     colour = "yellow" if is_wrong else _COLOURS.get(entry.event)
     return lambda line: click.style(line, fg=colour, bold=is_wrong or None)
 
 
 def say_named_text(entry: LogEntry) -> None:
-    """Print an entry behind the name of its folder, for several mirrors in one process."""
+    """Print an entry after the name of its folder, for several mirrors in one process."""
     say_text(entry, prefix=f"[{Path(entry.mirror).name}] " if entry.mirror else "")
 
 
 def say_json_line(entry: LogEntry) -> None:
-    """For a program: one JSON object a line, on stdout."""
+    """Print one JSON object a line on stdout, for a program."""
     stamp = {"at": rfc3339(time.time()), "level": entry.level.name.lower()}
     say_json({**stamp, **entry.fields()}, indent=None)
 
 
 def journal(address: Path = JOURNAL) -> Voice:
-    """For journald: every field can be searched for, with SYNCD_ before its name."""
+    """Send to journald, with a searchable field, SYNCD_ before its name, for each value."""
 
     def send(entry: LogEntry) -> None:
         fields = entry.fields()
@@ -134,7 +134,7 @@ def journal(address: Path = JOURNAL) -> Voice:
 
 
 def _send(address: Path, fields: Mapping[str, str]) -> bool:
-    """One datagram in journald's native protocol; False if it cannot be sent."""
+    """Send one datagram in journald's native protocol; return False if that fails."""
     datagram = b"".join(_field(name, value.encode()) for name, value in fields.items())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
@@ -146,7 +146,7 @@ def _send(address: Path, fields: Mapping[str, str]) -> bool:
 
 
 def _field(name: str, value: bytes) -> bytes:
-    """Encode a field of journald; several lines go with their length, little-endian in 64 bits."""
+    """Encode a field of journald; put a little-endian 64-bit length before several lines."""
     if b"\n" in value:
         return name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"
     return name.encode() + b"=" + value + b"\n"

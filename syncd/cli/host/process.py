@@ -90,7 +90,7 @@ class Running:
             self._shown.pop(root, None)
 
     def _alert_on_desktop(self, teller: Teller) -> None:
-        """Show what newly waits there, or say why that cannot be."""
+        """Show new items on the desktop, or report why that is impossible."""
         obstacle = desktop.find_obstacle(os.environ)
         if obstacle is None:
             teller.alert = desktop.show
@@ -103,7 +103,7 @@ class Running:
             self.voice(LogEntry("desktop", message, Level.WARNING, mirror=root, hint=hint))
 
     def is_changed(self, daemon: Daemon) -> bool:
-        """Read the settings of a mirror again. True if there are others now that can be used."""
+        """Read the settings of a mirror again; return whether usable other ones exist."""
         root, before = daemon.mirror.folder.root, daemon.mirror.config
         try:
             after = read_again(root, before)
@@ -133,7 +133,7 @@ class Running:
         return FilesSettings(root, mirror.config, broken, changed)
 
     def failed(self, directory: Path, error: Exception, pause: float | None) -> None:
-        """Tell why a mirror is not running, and whether it will be."""
+        """Report why a mirror is not running, and whether it will run again."""
         if directory in self._requests:
             ended = error if isinstance(error, SyncdError) else SyncdError(str(error))
             self._requests[directory].answer(ended)
@@ -149,7 +149,7 @@ class Running:
         self.voice(LogEntry("error", message, Level.ERROR, mirror=mirror, hint=hint))
 
     def _show(self, root: Path, text: str) -> None:
-        """One line for systemd about all mirrors."""
+        """Send systemd one line about all mirrors."""
         self._shown[root] = text
         many = len(self._shown) > 1
         lines = (f"{at.name}: {said}" if many else said for at, said in self._shown.items())
@@ -158,7 +158,7 @@ class Running:
 
 @contextmanager
 def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
-    """Start the watcher. If the kernel gives none, it asks for a look every few seconds."""
+    """Start the watcher. If the kernel refuses, it asks for a look every few seconds."""
     root = mirror.folder.root
     notice = Blindness(mirror, voice).notice
     notice(None)
@@ -187,7 +187,7 @@ class Blindness:
     error: str = ""
 
     def notice(self, error: FileProblem | None) -> None:
-        """Say that the folder cannot be watched, or with None that all of it is watched again."""
+        """Report that the folder cannot be watched, or with None that it is watched again."""
         message = "" if error is None else error.message
         if error is not None and message != self.error:
             said = f"{message}; syncd looks at the whole folder every few seconds instead"

@@ -40,12 +40,12 @@ _NUMBER = re.compile(r"\d+")
 
 
 def _nobody(title: str, text: str) -> None:
-    """For those who want to see nothing on a desktop."""
+    """Show nothing on a desktop."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What happened since the daemon came up: counts, and seconds."""
+    """Counts and seconds since the daemon started."""
 
     cycles: int = 0
     failures: int = 0
@@ -71,7 +71,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Teller:
-    """Speaks for one mirror.
+    """The reporter of one mirror.
 
     Attributes:
         shown: Hears the phase and what waits for a person in one line, whenever it is another.
@@ -97,12 +97,12 @@ class Teller:
     _started: float = 0.0
 
     def say(self, event: str, message: str = "", path: str = "", **more: str) -> None:
-        """Tell of something that went well."""
+        """Report a success."""
         root = str(self.mirror.folder.root)
         self.voice(LogEntry(event, message, path=path, mirror=root, hint=more.get("hint", "")))
 
     def on_change(self, phase: Phase, report: Report | None, error: SyncdError | None) -> None:
-        """Report a change of phase, or what a cycle did. The daemon calls this after each."""
+        """Report a change of phase or the result of a cycle. The daemon calls this after each."""
         before = self.phase, self._error
         if phase is Phase.SYNCING and report is None:
             self._started = time.time()
@@ -119,11 +119,11 @@ class Teller:
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong, if something is, and what to do about it."""
+        """Return the present problem and its next step, if there is one."""
         return Trouble(self._error, self._hint) if self._error else None
 
     def _keep(self) -> None:
-        """For those who cannot ask: the phase, and what is wrong. A full disk may not take it."""
+        """Note phase and problem for processes that cannot ask; ignore a full disk."""
         phase = None if self.phase is None else self.phase.value
         with suppress(SyncdError):
             self.mirror.state.keep(DaemonState(os.getpid(), phase, self.trouble))
@@ -174,7 +174,7 @@ class Teller:
             self.hooks.queue(event, given)
 
     def say_of_a_hook(self, told: Told) -> None:
-        """Tell a line that a hook wrote, or why it failed."""
+        """Report a line of a hook's output, or why the hook failed."""
         level = Level.WARNING if told.is_failure else Level.INFO
         root = str(self.mirror.folder.root)
         self.voice(LogEntry("hook", told.message, level, mirror=root, hint=told.hint))
@@ -198,7 +198,7 @@ class Teller:
         self.shown("; ".join([phase, *error, *([", ".join(words)] if words else [])]))
 
     def _tell_error(self, error: SyncdError) -> None:
-        """Each failure once until all is well again; one that names another number is no other."""
+        """Report each failure once until all is well; another number in it makes no other."""
         self.tally.failures += 1
         if not self._failures:
             self._failing_since = time.time()
@@ -222,7 +222,7 @@ class Teller:
 
 
 def together(entries: Iterable[LogEntry], most: int) -> Iterator[LogEntry]:
-    """Yield the entries; of more than `most` of one collection that are alike, one with a count."""
+    """Yield the entries; of more than `most` similar ones of a collection, one with a count."""
     groups: dict[LogEntry, list[LogEntry]] = {}
     for entry in entries:
         collection = entry.path.partition("/")[0]

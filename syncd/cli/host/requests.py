@@ -24,7 +24,7 @@ LATER_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """Handles the questions to one daemon; `reload` is for the whole process."""
+    """The answers of one daemon to questions; `reload` is for the whole process."""
 
     daemon: Daemon
     teller: Teller
@@ -39,12 +39,12 @@ class Responder:
         return await answer(self)
 
     async def status(self) -> DaemonAnswer:
-        """Return the phase, what is wrong, and what happened since the daemon came up."""
+        """Return the phase, the problem, and the counts since the daemon started."""
         tally = SentTally(**asdict(self.teller.tally))
         return StatusAnswer(os.getpid(), self._phase(), self.teller.trouble, tally)
 
     async def pause(self) -> DaemonAnswer:
-        """Pause the daemon, also after it was restarted."""
+        """Pause the daemon, even across a restart."""
         # Where the disk refuses the note, the pause lasts as long as the process.
         with suppress(SyncdError):
             self.daemon.mirror.state.keep(Paused())
@@ -52,7 +52,7 @@ class Responder:
         return self._standing()
 
     async def resume(self) -> DaemonAnswer:
-        """End the pause. The phase of the answer is the one that comes next."""
+        """End the pause. The answer has the next phase."""
         with suppress(SyncdError):
             self.daemon.mirror.state.forget(Paused)
         self.daemon.resume()

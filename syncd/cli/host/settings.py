@@ -24,7 +24,7 @@ OF_FILES: Final = ("filenames", "markdown")
 
 
 def read_again(root: Path, before: Config) -> Config:
-    """Return the settings of the mirror in `root` as they are now.
+    """Return the present settings of the mirror in `root`.
 
     Raises ConfigWrong if they cannot be read, or name another repo than `before`.
     """
@@ -46,7 +46,7 @@ def describe_settings(before: Config, after: Config) -> str:
 
 @dataclass(slots=True)
 class FilesSettings:
-    """Notices that `syncd.toml` names or writes the files otherwise than a daemon does.
+    """Notices when `syncd.toml` asks for other names or forms of files than the daemon uses.
 
     Attributes:
         config: The settings in use.
@@ -63,7 +63,7 @@ class FilesSettings:
     _broken: str = ""
 
     def are_outdated(self) -> bool:
-        """Return whether the files are to be named or written otherwise from now on.
+        """Return whether the files are to have other names or forms from now on.
 
         `syncd.toml` is read only if its stat has changed.
         """

@@ -21,17 +21,17 @@ _SORTS: Final[Mapping[str, str]] = {
 
 
 def count_json(found: BlobCount) -> dict[str, Any]:
-    """Return the JSON object of how many blobs there are."""
+    """Return the JSON object of the number of blobs."""
     return {**plain(found), "next": found.next or None}
 
 
 def uploads_json(found: UploadsLeft | None) -> dict[str, Any] | None:
-    """Return the JSON object of how many more blobs the PDS takes; None if that is not known."""
+    """Return the JSON object of the uploads that the PDS still accepts; None if unknown."""
     return None if found is None else {**plain(found), "resets_at": rfc3339(found.resets_at)}
 
 
 def pictures_line(count: int) -> str:
-    """Return one line for the pictures that lie in a folder; empty if there are none."""
+    """Return one line about the pictures in a folder; empty if there are none."""
     words = "in the folder; syncd uploads one only with a record that names it"
     return f"{count} {words}" if count else ""
 

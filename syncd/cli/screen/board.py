@@ -100,7 +100,7 @@ def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, Render
 
 
 def _files(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the name of each row about files, and its words: empty where there are none."""
+    """Yield the name and the words of each row about files that has any."""
     drafts, others = found["drafts"], found["no_records"]
     yield "drafts", f"{drafts}, only in the folder: syncd publish PATH" if drafts else ""
     yield "others", f"{others} are not records: syncd status --ignored" if others else ""
@@ -152,7 +152,7 @@ def _budget(budget: Mapping[str, Any]) -> Text:
 
 
 def _done(last: Mapping[str, Any], *, is_open: bool) -> str:
-    """Return what the last cycle did; `is_open`: something waits, so there is something to do."""
+    """Return the results of the last cycle; `is_open`: something waits."""
     names = ("pushed", "pulled", "merged", "adopted")
     nothing = "nothing done" if last.get("refused") or is_open else "nothing to do"
     return ", ".join(f"{last[name]} {name}" for name in names if last.get(name)) or nothing
@@ -184,7 +184,7 @@ def _later(waiting: Sequence[Mapping[str, str]]) -> RenderableType:
 
 
 def _listed(items: Iterable[tuple[str, str, str]]) -> Iterator[RenderableType]:
-    """Yield each item as a line with its record, and its reason below: no key is broken for it."""
+    """Yield each item as a line with its record, and its reason below; never break a key."""
     for what, record, why in items:
         yield _text(f"{what:<12}{record}")
         if why:

@@ -57,7 +57,7 @@ class Line:
     is_heading: bool = False
 
     def shown(self, *, is_painted: bool, columns: int = 0) -> str:
-        """Return the line for a terminal of so many columns, safe to show; 0: for no terminal.
+        """Return the line, safe to show, for a terminal of so many columns (0: no terminal).
 
         `is_painted`: with colour. What names a place is never cut, and neither is what is new as a
         whole.
@@ -81,7 +81,7 @@ class Line:
 def changes(
     before: Sequence[str], after: Sequence[str], names: tuple[str, str], times: tuple[str, str]
 ) -> Iterator[Line]:
-    """Yield the lines of a diff: what went (-) and came (+), and a few around them."""
+    """Yield the lines of a diff: removed (-) and added (+), with a few around them."""
     found = unified_diff(before, after, *names, *times, lineterm="")
     for number, line in zip(range(2), found, strict=False):
         yield Line("-+"[number], ((line[1:], False),), is_heading=True)
@@ -99,7 +99,7 @@ def changes(
 
 
 def _changed(went: Sequence[str], came: Sequence[str]) -> Iterator[Line]:
-    """Yield what went, then what came; lines that stand in each other's place show their words."""
+    """Yield the removed, then the added lines; show the words of lines that replace each other."""
     pairs = [_words(old, new) for old, new in zip(went, came, strict=False)]
     for at, text in enumerate(went):
         yield Line("-", pairs[at][0] if at < len(pairs) else ((text, False),))
@@ -108,7 +108,7 @@ def _changed(went: Sequence[str], came: Sequence[str]) -> Iterator[Line]:
 
 
 def _words(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """Return both lines in spans, with the words that are in one of them alone."""
+    """Return both lines in spans; a span marks words that only one of them has."""
     mine, theirs = _split(old), _split(new)
     begin = _common(mine, theirs)
     end = _common(mine[begin:][::-1], theirs[begin:][::-1])
@@ -129,7 +129,7 @@ def _words(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
 
 
 def _split(text: str) -> list[str]:
-    """Divide a text into words; an accent or a joined picture stays with what it is part of."""
+    """Divide a text into words; keep an accent or a joined character with its base."""
     words: list[str] = []
     for word in _WORDS.findall(text):
         for part in word if len(word) > _TOKEN else (word,):
@@ -149,7 +149,7 @@ def _is_joined(before: str, char: str) -> bool:
 
 
 def sentences(line: str) -> list[str]:
-    """Return a long line of a text with each sentence in a line, all but the first after a sign."""
+    """Return a long line with each sentence on a line, all but the first after a sign."""
     if len(line) <= LONG:
         return [line]
     first, *rest = _SENTENCE.split(line)
@@ -162,7 +162,7 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _fitted(spans: list[Span], room: int, *, is_same: bool) -> list[Span]:
-    """Leave out of a line that needs more than `room` cells what is far from any change."""
+    """Shorten a line that needs more than `room` cells, far from its changes."""
     if sum(_cells(text) for text, _ in spans) <= room:
         return spans
     if is_same:
@@ -184,7 +184,7 @@ def _fitted(spans: list[Span], room: int, *, is_same: bool) -> list[Span]:
 
 
 def _rooms(spans: Sequence[Span], room: int) -> tuple[int, int]:
-    """Return how many cells of the beginning of a line are shown, and on each side of a change."""
+    """Return how many cells to show at the beginning of a line, and on each side of a change."""
     kept = [at for at, (_, is_changed) in enumerate(spans) if not is_changed]
     spare = room - sum(_cells(text) for text, is_changed in spans if is_changed)
     spare -= len(_GAP) * len(kept)
@@ -198,7 +198,7 @@ def _rooms(spans: Sequence[Span], room: int) -> tuple[int, int]:
 
 
 def _shortened(text: str, begin: int, end: int) -> str:
-    """Return the first and the last cells of a text, with a sign for what is between."""
+    """Return the first and the last cells of a text, with a sign between them."""
     if _cells(text) <= begin + end + len(_GAP):
         return text
     # Within no character as people see them.
@@ -220,7 +220,7 @@ def _shortened(text: str, begin: int, end: int) -> str:
 
 
 def _cells(text: str) -> int:
-    """Return the most columns that a terminal needs for a text."""
+    """Return the largest number of columns that a terminal may need for a text."""
     if text.isascii():
         return len(text) + (_TAB - 1) * text.count("\t")
     return sum(map(_cells_of, text))

@@ -22,7 +22,7 @@ _installed: list[Any] = []
 
 
 def say_of_a_dead_disk(directory: Path) -> None:
-    """Have SIGBUS end this process with a sentence about the mirror around `directory`.
+    """On SIGBUS, end this process with a sentence about the mirror around `directory`.
 
     A handler of Python's `signal` would not do: Python runs it after the instruction that failed,
     which fails again and again.

@@ -70,7 +70,7 @@ def _lasting_of(mirror: dict[str, Any]) -> object:
 
 
 def _lasting(seen: Seen) -> object:
-    """Return the status without the times of the budget: those change with every second."""
+    """Return the status without the times of the budget, which change every second."""
     found, waiting = seen
     left = [window["left"] for window in (found["budget"]["hour"], found["budget"]["day"])]
     return {**found, "budget": left}, waiting

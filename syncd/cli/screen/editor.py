@@ -35,6 +35,6 @@ def run_editor(file: Path) -> None:
 
 
 def _as_named(file: Path) -> str:
-    """Return a name as short as may be: vim asks for a key if it does not fit the last line."""
+    """Return the shortest name of a file: vim asks for a key if it exceeds the last line."""
     here = Path.cwd()
     return str(file.relative_to(here) if file.is_relative_to(here) else file)

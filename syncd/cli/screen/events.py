@@ -22,7 +22,7 @@ _DEEDS: Final = {REFUSED: "refused by the PDS", UNCONFIRMED: "push not confirmed
 
 
 def alike(events: Sequence[Event]) -> Iterator[Event]:
-    """Yield the events; of many alike in a row one for their collection, with their number."""
+    """Yield the events; combine many similar ones in a row into one, with their number."""
 
     def kind(event: Event) -> tuple[object, ...]:
         collection = event.path.partition("/")[0]
@@ -47,7 +47,7 @@ def alike(events: Sequence[Event]) -> Iterator[Event]:
 
 
 def event_parts(event: Event, *, is_local: bool) -> list[str]:
-    """Return the line of an event in parts, none of which should be broken.
+    """Return the line of an event in parts that must not be broken.
 
     `is_local`: with the time of this machine, and not in UTC.
     """
@@ -65,13 +65,13 @@ def event_parts(event: Event, *, is_local: bool) -> list[str]:
 
 
 def painted(event: Event) -> Callable[[str], str]:
-    """Return what colours the line of an event by its deed, and makes what went out bold."""
+    """Return the function that colours the line of an event by its deed; pushes are bold."""
     colour = _COLOURS.get(event.deed)
     return lambda line: click.style(line, fg=colour, bold=event.side is Side.REMOTE or None)
 
 
 def folded(parts: Sequence[str], width: int) -> list[str]:
-    """Put parts together to lines of `width` characters, so that no name is broken; 0: one line.
+    """Join parts to lines of `width` characters without breaking one; 0: one line.
 
     A sentence that needs more than a line is broken between words, and nothing is left out.
     """

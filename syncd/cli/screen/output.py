@@ -44,7 +44,7 @@ APPROVE_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What to do next about conflicts and about held changes."""
+    """The next steps for conflicts and for held changes."""
 
     conflict: str = RESOLVE_HINT
     held: str = APPROVE_HINT
@@ -58,7 +58,7 @@ _OUTPUT_HINT = "what the command did until then stays done; send its output else
 
 
 def take_any_text() -> None:
-    """Have stdout and stderr escape what their encoding lacks, so that no output ever fails.
+    """Make stdout and stderr escape what their encoding lacks, so that output never fails.
 
     A stream that was closed leads nowhere, and its number to no file that is opened later.
     """
@@ -85,14 +85,14 @@ def say_lines(text: str) -> None:
 
 
 def say_changes(lines: Iterable[Line]) -> None:
-    """Print the lines of a diff, with colour where it may be."""
+    """Print the lines of a diff, in colour if the terminal allows it."""
     is_painted, room = has_colour(sys.stdout, os.environ), columns()
     for line in lines:
         _print(line.shown(is_painted=is_painted, columns=room))
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
-    """Print one line on stderr; where that cannot be written, there is nobody to say so to.
+    """Print one line on stderr; ignore a failure, which nobody could hear of.
 
     Only `paint` may add control characters, for colour.
     """
@@ -102,7 +102,7 @@ def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
 
 
 def _print(text: str) -> None:
-    """Print on stdout. Raise FileProblem where it cannot be written, but for a closed pipe."""
+    """Print on stdout. Raises FileProblem if that fails, except for a closed pipe."""
     WAITS.ended()
     try:
         print(text, flush=True)
@@ -115,7 +115,7 @@ def _print(text: str) -> None:
 
 
 def tell_notice(notice: Notice) -> None:
-    """Print a notice on stderr, and what to do next."""
+    """Print a notice on stderr, with its next step."""
     tell(f"syncd: {notice.message}")
     if notice.hint:
         tell(f"  next: {notice.hint}")
@@ -187,7 +187,7 @@ def _takes(text: str) -> bool:
 
 
 def columns() -> int:
-    """Return how many characters a line of the terminal has; 0 where stdout is none."""
+    """Return the columns of the terminal; 0 if stdout is none."""
     if not sys.stdout.isatty():
         return 0
     from shutil import get_terminal_size  # noqa: PLC0415 (no pipe needs it)
@@ -196,7 +196,7 @@ def columns() -> int:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of an indented sentence, broken between words; all of it if `width` is 0."""
+    """Return the lines of an indented sentence, broken between words; one if `width` is 0."""
     if not width:
         return [f"  {text}"]
     from textwrap import wrap  # noqa: PLC0415 (only a terminal needs it)
@@ -265,7 +265,7 @@ def held_json(held: Held) -> dict[str, str]:
 
 
 def pending_json(item: Pending) -> dict[str, str]:
-    """Return the JSON object of a change that waits for its time."""
+    """Return the JSON object of a change that a setting delays."""
     return {"path": item.path, "kind": item.kind.value, "reason": item.reason}
 
 
@@ -320,7 +320,7 @@ def _held_lines(held: Sequence[Held], bound: int | None) -> list[str]:
 
 
 def say_pending(pending: Sequence[Mapping[str, str]]) -> None:
-    """Print the changes that wait for their time, each as `pending_json` has it."""
+    """Print the changes that a setting delays, each as `pending_json` has it."""
     _say_some([f"waiting   {item['path']}: {item['reason']}" for item in pending], LINES, _ALL)
     if pending:
         say(f"  next: {PUBLISH_HINT}")

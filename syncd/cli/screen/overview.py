@@ -54,7 +54,7 @@ def _waits(status: Mapping[str, Any]) -> str:
 
 
 def _causes(mirror: Mapping[str, Any]) -> list[str]:
-    """Return the lines below a row: what is wrong with the mirror as a whole, and what to do."""
+    """Return the lines below a row: the problem of the whole mirror and the next step."""
     status = mirror["status"] or {}
     last = status.get("last_cycle") or {}
     doubts = [status.get("doubt"), status.get("doubted_rev")]
@@ -72,7 +72,7 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _block(row: Sequence[str]) -> list[str]:
-    """Return a row as lines for a narrow terminal: no name is broken by us."""
+    """Return a row as lines for a narrow terminal, without breaking a name."""
     facts = zip(_HEAD[1:], row[1:], strict=True)
     return [row[0], *(f"  {name:<13} {word}" for name, word in facts if word != "-")]
 
@@ -83,7 +83,7 @@ def _short(folder: str) -> str:
 
 
 def _paint(mirror: Mapping[str, Any]) -> Callable[[str], str]:
-    """Return what colours a row that needs a person; its words say the same."""
+    """Return the function that colours a row that needs a person."""
     status = mirror["status"]
     is_wrong = status is None or status["needs_a_person"]
     return lambda line: click.style(line, fg="yellow" if is_wrong else None)

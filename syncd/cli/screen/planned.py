@@ -21,7 +21,7 @@ class Named:
     config: Config
 
     def file(self, path: str) -> str | None:
-        """Return the file of a record; of another path that path, and None for git's own."""
+        """Return the file of a record; another path unchanged, and None for git's own."""
         record = find_record_path(path)
         if record is None:
             return None if path.startswith(".") else self.prefix + path
@@ -32,7 +32,7 @@ class Named:
 
 
 def plan_json(report: Report) -> list[dict[str, str]]:
-    """Return the steps of a plan for JSON, but those that are settled."""
+    """Return the steps of a plan for JSON, without settled ones."""
     return [
         {"path": step.path, "verdict": step.verdict.value, "reason": step.reason}
         for step in report.plan.steps
@@ -41,13 +41,13 @@ def plan_json(report: Report) -> list[dict[str, str]]:
 
 
 def say_steps(report: Report) -> None:
-    """Print the steps of a plan, but those that are settled."""
+    """Print the steps of a plan, without settled ones."""
     for step in plan_json(report):
         say(f"{step['verdict']:<9} {step['path']}: {step['reason']}")
 
 
 def plan_words(report: Report) -> str:
-    """Count what a plan would do, in words."""
+    """Count the effects of a plan, in words."""
     idle = (Verdict.SETTLED, Verdict.CONFLICT)
     to_do = sum(step.verdict not in idle for step in report.plan.steps)
     doing = f"{to_do} to do; nothing was done" if to_do else ""
@@ -56,7 +56,7 @@ def plan_words(report: Report) -> str:
 
 
 def later_words(report: Report) -> str:
-    """Count the changes that wait for their time, in words; empty if there are none."""
+    """Count the changes that a setting delays, in words; empty if there are none."""
     count = len(report.pending)
     return f"{many(count, 'change')} not pushed yet" if count else ""
 

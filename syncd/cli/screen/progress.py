@@ -30,13 +30,13 @@ Show = Callable[[Mirror], AbstractContextManager[object]]
 
 
 def standard_error() -> TextIO:
-    """Return stderr as it is now: tests and terminals replace it."""
+    """Return the present stderr: tests and terminals replace it."""
     return sys.stderr
 
 
 @contextmanager
 def show_progress(mirror: Mirror) -> Iterator[None]:
-    """Show the progress of `mirror` for the length of the `with`; leave no line behind."""
+    """Show the progress of `mirror` until the `with` ends; leave no line behind."""
     meter = Meter()
     mirror.on_fetch = mirror.outbox.on_push = mirror.rounds.on_progress = meter.note
     try:
@@ -47,7 +47,7 @@ def show_progress(mirror: Mirror) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Meter:
-    """Prints one progress at a time, and none that ends in a moment."""
+    """Prints one progress at a time, but none that ends in a moment."""
 
     out: TextIO = field(default_factory=standard_error)
     clock: Callable[[], float] = time.monotonic
@@ -80,7 +80,7 @@ class Meter:
 
     @contextmanager
     def shown(self) -> Iterator[Meter]:
-        """Show a progress for the length of the `with`; leave no line behind."""
+        """Show a progress until the `with` ends; leave no line behind."""
         try:
             yield self
         finally:
@@ -122,7 +122,7 @@ def describe_writing(writing: Writing, done: int, seconds: float) -> str:
 
 
 def describe_pushing(pushing: Pushing, done: int, seconds: float) -> str:
-    """Return the same line for a push. If the budget makes it wait, show that time as left."""
+    """Return one line for a push. If the budget makes it wait, show that time as left."""
     rate = done / seconds if seconds > 0 else 0.0
     line = f"pushed {pushing.done} of {pushing.total} records, {rate:.0f} a second"
     if pushing.wait_seconds > 0:
@@ -132,7 +132,7 @@ def describe_pushing(pushing: Pushing, done: int, seconds: float) -> str:
 
 
 def describe_bringing(bringing: Bringing, size: int, seconds: float) -> str:
-    """Return the same line for blobs; `size` bytes of them took `seconds`."""
+    """Return one line for blobs; `size` bytes of them took `seconds`."""
     rate = size / seconds if seconds > 0 else 0.0
     left = max(0, bringing.total_size - bringing.size)
     rest = f", {_span(left / rate)} left" if rate > 0 else ""

@@ -46,7 +46,7 @@ class Output:
 
 
 def published_json(done: Published) -> dict[str, Any]:
-    """Return what the JSON object of `sync` has of a publication."""
+    """Return the part of the JSON object of `sync` about a publication."""
     since = done.since.mark
     return {
         "plan": plan_json(done.report),
@@ -60,7 +60,7 @@ def published_json(done: Published) -> dict[str, Any]:
 
 
 def say_published(done: Published) -> None:
-    """Print the effects of a publication, what waits, and the numbers."""
+    """Print the effects of a publication, the waiting items, and the counts."""
     report = done.report
     say_effects(report)
     _say_foreign(done.foreign)

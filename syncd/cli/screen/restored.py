@@ -16,7 +16,7 @@ from syncd.state import Superseded
 def say_undone(
     done: Sequence[Undo], failed: Mapping[RecordPath, SyncdError], as_json: bool, *, is_done: bool
 ) -> None:
-    """Print what an undo did, or would do, and what stays as it is."""
+    """Print the effects of an undo, done or planned, and the files that stay."""
     if as_json:
         versions = [{"path": one.path, "cid": cid_json(one.back)} for one in done]
         say_json({"undone" if is_done else "undo": versions, "failed": _failed_json(failed)})
@@ -30,7 +30,7 @@ def say_undone(
 
 
 def say_plan(events: Sequence[Superseded], as_json: bool, away: Mapping[RecordPath, str]) -> None:
-    """Print what a restore would bring back; `away` has the reasons of what it leaves out."""
+    """Print what a restore would bring back; `away` has the reasons for the files left out."""
     if as_json:
         restore = [_version_json(event) for event in events]
         say_json({"restore": restore, "left_out": _away_json(away)})
@@ -42,7 +42,7 @@ def say_plan(events: Sequence[Superseded], as_json: bool, away: Mapping[RecordPa
 
 
 def say_all(restored: Restored, as_json: bool, away: Mapping[RecordPath, str]) -> None:
-    """Print which records were restored, and which could not be."""
+    """Print the restored records, and those that could not be restored."""
     if as_json:
         failed = _failed_json(restored.failed)
         done = [_version_json(event) for event in restored.done]
@@ -57,7 +57,7 @@ def say_all(restored: Restored, as_json: bool, away: Mapping[RecordPath, str]) -
 
 
 def say_restored(event: Superseded, as_json: bool) -> None:
-    """Print which version one record has again."""
+    """Print the version that one record has again."""
     if as_json:
         say_json({"path": event.path, "cid": str(event.cid)})
     else:
@@ -93,5 +93,5 @@ def _version_json(event: Superseded) -> dict[str, str]:
 
 
 def _when(event: Superseded) -> str:
-    """Return when a version was there: only those of git and of both sides have no end."""
+    """Return the time of a version; only those of git and of both sides have no end."""
     return event.reason if event.content else f"until {rfc3339(event.at)}"

@@ -35,7 +35,7 @@ class Row:
 
 
 def rows_of(report: Report) -> tuple[Row, ...]:
-    """Return what waits for a person, then what would be done, then what others changed."""
+    """Return the rows: first waiting items, then planned steps, then changes by others."""
     plan = report.plan
     done = (s for s in plan.steps if s.verdict not in (Verdict.SETTLED, Verdict.CONFLICT))
     return (
@@ -54,7 +54,7 @@ def _problem(item: Problem) -> Row:
 
 
 def _word(step: Step) -> str:
-    """Return what a step does: to the repo in a push, to the folder in a pull."""
+    """Return the effect of a step: on the repo in a push, on the folder in a pull."""
     return kind_of(step).value if step.verdict is Verdict.PUSH else _DOES[step.verdict]
 
 
@@ -73,7 +73,7 @@ def markdown(report: Report, summary: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """Return a code span that holds `text`: nothing in it is markup, and `|` ends no cell.
+    """Return `text` as a code span: nothing in it is markup, and `|` ends no cell.
 
     A backslash before a `|` would end the cell all the same, so another character stands for it.
     """

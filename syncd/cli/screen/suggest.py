@@ -9,7 +9,7 @@ import click
 
 
 class Suggesting(click.Group):
-    """A group of commands that names the nearest command in the error for an unknown one.
+    """A group of commands whose error for an unknown name suggests the nearest command.
 
     `meant` has what to say of the names that other programs have for a command.
     """
@@ -27,7 +27,7 @@ class Suggesting(click.Group):
         return super().resolve_command(ctx, args)
 
     def _guess(self, typed: str, known: Sequence[str]) -> str:
-        """Return what to say about a name; a slip in one of another program counts as that one."""
+        """Return the suggestion for a name; a slip in another program's name counts as that."""
         from difflib import get_close_matches  # noqa: PLC0415 (only a slip needs it)
 
         begun = [name for name in known if name.startswith(typed)]
@@ -37,7 +37,7 @@ class Suggesting(click.Group):
 
 
 def explained(error: click.ClickException, group: click.Group) -> click.ClickException:
-    """Return the error; of an option at the wrong side of the command, with where it belongs."""
+    """Return the error; for an option before the command, say where it belongs."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return error
     if error.ctx.parent is None:
@@ -51,7 +51,7 @@ def explained(error: click.ClickException, group: click.Group) -> click.ClickExc
 
 
 def _explained_after(error: click.NoSuchOption, names: Sequence[str]) -> click.ClickException:
-    """Return the error; of an option that commands have, with where it belongs."""
+    """Return the error; for an option that commands have, say where it belongs."""
     from syncd.cli.arguments.known import known_command  # noqa: PLC0415 (only a slip needs it)
 
     commands = filter(None, map(known_command, names))

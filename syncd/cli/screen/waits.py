@@ -24,7 +24,7 @@ _CLEAR = "\r\x1b[K"
 
 @dataclass(slots=True)
 class Line:
-    """The line about the longest wait; `is_live` where it can change and go away."""
+    """The line about the longest wait; `is_live`: it can change and disappear."""
 
     out: TextIO
     is_live: bool
@@ -47,7 +47,7 @@ class Line:
             self._shown = wait
 
     def clear(self) -> None:
-        """Take the line away, before something else is printed."""
+        """Remove the line before something else is printed."""
         with self._lock:
             if self._shown is not None and self.is_live:
                 self._write(_CLEAR)

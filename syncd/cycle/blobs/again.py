@@ -37,7 +37,7 @@ TRIED_SECONDS: Final = 3_600
 
 @dataclass(slots=True)
 class Again:
-    """What the PDS was found to lack although base names it.
+    """The blobs that the PDS was found to lack although a record of base names them.
 
     `lacking` are blobs to upload with the next push of their record; `tried` says of a version of
     a record when that was asked for, in unix seconds.
@@ -47,7 +47,7 @@ class Again:
     tried: dict[tuple[RecordPath, Cid | None], int] = field(default_factory=dict)
 
     def obey(self, workspace: Workspace, change: Change, error: Rejected) -> Retry | None:
-        """Have a record sent again with its blobs, if the PDS lacks one that is in `blobs/`.
+        """Return that the record is sent again with its blobs, if `blobs/` has what the PDS lacks.
 
         None if that was tried a short while ago: then the PDS does not take the blob.
         """
@@ -66,7 +66,7 @@ class Again:
     def to_send(
         self, workspace: Workspace, sides: Sides, steps: Sequence[Step]
     ) -> dict[RecordPath, list[BlobRef]]:
-        """Return what these pushes name, `blobs/` has, and no record of the repo names.
+        """Return the blobs that these pushes name, `blobs/` has, and no record of the repo names.
 
         What is not here is left out: the PDS may have it. Raises FolderWrong.
         """
@@ -108,7 +108,7 @@ def lacking(workspace: Workspace, change: Change, error: Rejected) -> tuple[Cid,
 def _named(
     folder: Folder, steps: Sequence[Step], naming: Mapping[RecordPath, Naming]
 ) -> Iterator[tuple[RecordPath, Sequence[BlobRef]]]:
-    """Yield what the file of each step names. Most name nothing, which costs no parse."""
+    """Yield the blobs that the file of each step names; a file that names none is not parsed."""
     with folder.open() as root:
         for step in steps:
             if step.local is None:
@@ -125,7 +125,7 @@ def _named(
 
 
 def compared(workspace: Workspace, refs: Collection[BlobRef]) -> Checked:
-    """Return which of `refs` have files with their bytes in `blobs/`. Raises FolderWrong."""
+    """Return those of `refs` whose files in `blobs/` have the right bytes. Raises FolderWrong."""
     store, cids = store_of(workspace), {ref.cid for ref in refs}
     listing = store.list()
     some = replace(listing, names={c: n for c, n in listing.names.items() if c in cids})
@@ -134,12 +134,12 @@ def compared(workspace: Workspace, refs: Collection[BlobRef]) -> Checked:
 
 @contextmanager
 def opened_blob(store: Store, checked: Checked, cid: Cid) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a file that was compared, and say its size. Raises FileProblem."""
+    """Open a file that was compared; return it with its size. Raises FileProblem."""
     stamp = checked.stamps[cid]
     with store.reading(stamp.name) as file:
         yield file, stamp.size
 
 
 def name_of(checked: Checked, cid: Cid) -> str:
-    """Return the file of a blob that was compared, from the top of the folder."""
+    """Return the path of the file of a compared blob, relative to the folder."""
     return f"{DIRECTORY}/{checked.stamps[cid].name}"

@@ -27,7 +27,7 @@ PORTION = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """One blob and the records that name it. The first of them says its type and size."""
+    """One blob and the records that name it. The first of them gives its type and size."""
 
     ref: BlobRef
     paths: tuple[RecordPath, ...]
@@ -35,7 +35,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """What the blobs of a mirror are.
+    """The blobs of a mirror: here, missing, and why.
 
     Attributes:
         named: Each blob that a record of base names.
@@ -57,7 +57,7 @@ class Attached:
 
     @property
     def missing(self) -> tuple[BlobRef, ...]:
-        """Return all that are named and not here."""
+        """Return the blobs that records name and that are not here."""
         return (*self.due, *self.beyond, *self.resting, *self.unasked)
 
 
@@ -67,7 +67,7 @@ def store_of(workspace: Workspace) -> Store:
 
 
 def fill(workspace: Workspace, among: Collection[RecordPath] | None = None) -> None:
-    """Look into the records of base that nobody has looked into, as far as they are at hand.
+    """Note the blobs of each record of base that was not read before, if its content is here.
 
     Where `among` is given, only into these: a cycle works as much in a large repo as in a small.
     """
@@ -84,7 +84,7 @@ def fill(workspace: Workspace, among: Collection[RecordPath] | None = None) -> N
 
 
 def _refs_of(workspace: Workspace, path: RecordPath, cid: Cid) -> tuple[BlobRef, ...] | None:
-    """Return what a record names, by its kept block or its file; None if neither has it."""
+    """Return the blobs that a record names, by its kept block or its file; None without both."""
     block = workspace.state.block(path, cid)
     if block is not None:
         return refs_in(block)
@@ -93,7 +93,7 @@ def _refs_of(workspace: Workspace, path: RecordPath, cid: Cid) -> tuple[BlobRef,
 
 
 def refs_in_file(workspace: Workspace, path: RecordPath) -> tuple[Cid, tuple[BlobRef, ...]] | None:
-    """Return which record a file is and what it names; None if it is none."""
+    """Return the CID of the record in a file and the blobs that it names; None without a record."""
     folder = workspace.folder
     try:
         text, _ = read_bytes(folder, path)
@@ -115,7 +115,7 @@ def named_blobs(workspace: Workspace) -> dict[Cid, Named]:
 
 
 def attached(workspace: Workspace, checked: Checked | None = None) -> Attached:
-    """Return what the blobs of a mirror are. Raises FolderWrong, StateDamaged.
+    """Return the blobs of a mirror. Raises FolderWrong, StateDamaged.
 
     `checked` is what the files of `blobs/` are; without it, a name is believed.
     """
@@ -131,7 +131,7 @@ def attached(workspace: Workspace, checked: Checked | None = None) -> Attached:
 
 @dataclass(slots=True)
 class Room:
-    """What `blobs/` may still take without being asked, of what it does not have.
+    """How many bytes `blobs/` may still take from downloads that nobody asked for.
 
     `left` are the bytes that the settings leave for all blobs together.
     """
@@ -142,14 +142,14 @@ class Room:
 
     @classmethod
     def of(cls, workspace: Workspace) -> Room:
-        """Return the room that is left by what is there. Raises FolderWrong, StateDamaged."""
+        """Return the room beside the blobs that are there. Raises FolderWrong, StateDamaged."""
         config, found = workspace.config, attached(workspace)
         names = found.listing.names
         there = sum(max(0, n.ref.size) for cid, n in found.named.items() if cid in names)
         return cls(config, names, config.blobs_total_megabytes * MEGABYTE - there)
 
     def takes(self, path: RecordPath, ref: BlobRef) -> bool:
-        """Return whether a sync would fetch what a record names; then it counts as there."""
+        """Return whether a sync would fetch the blobs of a record; if so, count them as there."""
         if ref.cid in self.names or not self.config.fetches_blobs_of(path):
             return False
         if ref.size > min(self.left, self.config.blobs_max_megabytes * MEGABYTE):
@@ -201,7 +201,7 @@ LONGEST_PAUSE_SECONDS = PAUSES_SECONDS[-1]
 
 
 def asked_again(before: Asked | None, now: int, reason: str, *, is_absent: bool) -> Asked:
-    """Return what to remember of a blob that the PDS did not give once more."""
+    """Return what to remember of a blob that the PDS failed to give once more."""
     failures = 1 if before is None else before.failures + 1
     pause = PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS)) - 1]
     return Asked(failures, now + pause, reason, is_absent)

@@ -47,7 +47,7 @@ _GOING = (Verdict.PUSH, Verdict.PULL)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A plan of which nothing takes a blob away that could still be had, and what waits."""
+    """A plan that takes away no blob that the PDS may still give, and the changes that wait."""
 
     plan: Plan
     waiting: Mapping[str, tuple[Waiting, ...]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Kept:
 async def keep_blobs(
     workspace: Workspace, pds: Pds, sight: Sight, sides: Sides, plan: Plan
 ) -> Kept:
-    """Fetch what the steps of `plan` would take the last name from; leave out those that must wait.
+    """Fetch the blobs that the steps of `plan` would unname; leave out the steps that must wait.
 
     Raises as `Sight.records` does, FolderWrong and StateDamaged.
     """
@@ -78,7 +78,7 @@ async def keep_blobs(
 async def _going(
     workspace: Workspace, pds: Pds, sight: Sight, steps: Sequence[Step]
 ) -> dict[RecordPath, dict[Cid, BlobRef]]:
-    """Return what each version names that a step replaces or deletes."""
+    """Return the blobs that each version names which a step replaces or deletes."""
     old = [step for step in steps if step.base is not None]
     paths = [step.path for step in old]
     fill(workspace, paths)
@@ -151,7 +151,7 @@ def _is_named_elsewhere(workspace: Workspace, cid: Cid, moving: Collection[Recor
 def _lacking(
     workspace: Workspace, at_risk: Mapping[RecordPath, Mapping[Cid, BlobRef]]
 ) -> list[BlobRef]:
-    """Return those that are not here. A name is not believed: the file is compared."""
+    """Return the blobs that are not here; compare each file with its hash, whatever its name."""
     refs = {cid: ref for found in at_risk.values() for cid, ref in found.items()}
     store, attachments = store_of(workspace), workspace.state.attachments
     listing = store.list()
@@ -161,7 +161,7 @@ def _lacking(
 
 
 async def _fetch(workspace: Workspace, pds: Pds, refs: Sequence[BlobRef]) -> Brought:
-    """Fetch `refs` whatever the settings and the pauses say, and remember what came of it."""
+    """Fetch `refs` whatever the settings and the pauses say, and remember the results."""
     store, attachments = store_of(workspace), workspace.state.attachments
     store.sweep()
     brought = await Bringer(store, pds, most=LARGEST).bring(refs)

@@ -33,7 +33,9 @@ _DATABASES: Final = ("state.db", "history.db")
 
 
 def remove_unnamed(workspace: Workspace) -> tuple[str, ...]:
-    """Remove what is due, once a day; return the names of the files that went. Raises FolderWrong.
+    """Remove, once a day, the blobs that are due; return the names of the files removed.
+
+    Raises FolderWrong.
 
     A blob that turns out to be named again waits its days anew.
     """
@@ -60,14 +62,14 @@ def remove_unnamed(workspace: Workspace) -> tuple[str, ...]:
 
 
 def _may_remove(workspace: Workspace) -> bool:
-    """Return whether all that may name a blob can be known now."""
+    """Return whether everything that can name a blob can be read now."""
     is_certain = workspace.doubt is None and not workspace.state.attachments.unread()
     asides = workspace.own.glob("*.db.damaged-*")
     return is_certain and not workspace.config.git_blobs and next(asides, None) is None
 
 
 def _since(note: UnnamedBlobs, cid: Cid, now: int) -> int:
-    """Return since when nothing names a blob; not from a clock that was ahead."""
+    """Return the moment since which nothing names a blob; ignore a clock that was ahead."""
     return min(note.since.get(str(cid), now), now)
 
 
@@ -101,7 +103,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _named_in(content: bytes) -> set[Cid]:
-    """Return the CIDs of blobs that a text or a block has, wherever in it."""
+    """Return the CIDs of blobs that occur anywhere in a text or a block."""
     plain = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), content)
     found = {Cid(found[1]) for found in _IN_BLOCK.finditer(content)}
     for text in (*_IN_TEXT.findall(plain), *_IN_TEXT.findall(content)):
@@ -113,7 +115,7 @@ def _named_in(content: bytes) -> set[Cid]:
 
 
 def _remove(workspace: Workspace, listing: Listing, due: set[Cid]) -> tuple[str, ...]:
-    """Remove files that are what their names say; what a person edited stays."""
+    """Remove the files whose content is the blob of their name; keep those that a person edited."""
     store, state = store_of(workspace), workspace.state
     names: Mapping[Cid, str] = {cid: listing.names[cid] for cid in sorted(due)}
     whole = store.check(Listing(names), state.attachments.stamps()).stamps

@@ -61,7 +61,7 @@ class Rounds:
     async def after(
         self, workspace: Workspace, pds: Pds, report: Report, *, is_whole: bool
     ) -> Report:
-        """Fetch what is missing after a cycle; return its report with what came of that."""
+        """Fetch the missing blobs after a cycle; return its report with the results."""
         moved = {*report.pulled, *report.pushed, *report.adopted, *report.merged}
         if workspace.config.is_one_way or not (is_whole or moved or self._has_more):
             return report
@@ -91,7 +91,7 @@ class Rounds:
         return attached(workspace, checked), checked
 
     def _put_right(self, workspace: Workspace, checked: Checked) -> tuple[Problem, ...]:
-        """Rename what was edited in place, so that the true bytes have room."""
+        """Rename the files that were edited in place, to make room for the true bytes."""
         store, problems = store_of(workspace), list(checked.problems)
         for name in checked.edited:
             try:
@@ -103,7 +103,7 @@ class Rounds:
     async def _fetch(
         self, workspace: Workspace, pds: Pds, found: Attached, edited: Sequence[str]
     ) -> Brought:
-        """Fetch what is due, and the true bytes of what was edited here, whatever the settings."""
+        """Fetch the blobs that are due, and the true bytes of those that were edited here."""
         cids = {cid_of_name(name) for name in edited}
         again = [ref for ref in found.missing if ref.cid in cids]
         store, due = store_of(workspace), [*again, *(r for r in found.due if r not in again)]
@@ -139,7 +139,7 @@ def not_given(brought: Brought, before: Mapping[Cid, Asked], now: int) -> dict[C
 
 
 def is_as_it_was(workspace: Workspace) -> bool:
-    """Return whether nothing can be missing: neither base nor a name in `blobs/` has changed.
+    """Return whether no blob can be missing: base and the names in `blobs/` are unchanged.
 
     Never True of a few blobs: to look at these costs hardly more.
     """
@@ -156,7 +156,7 @@ def is_as_it_was(workspace: Workspace) -> bool:
 
 
 def keep_as_it_is(workspace: Workspace, named: int) -> None:
-    """Note that what is here now is all that can be here, so that the next look can see that."""
+    """Note that every blob that can be here is here, so that the next look can skip the check."""
     state = workspace.state
     listing = store_of(workspace).list()
     changed_ns, now_ns = listing.changed_ns, workspace.clock_ns()
@@ -184,7 +184,7 @@ def _reported(
     *,
     has_more: bool,
 ) -> Report:
-    """Return the report of a cycle with what became of its blobs."""
+    """Return the report of a cycle with the results for its blobs."""
     known = {problem.path for problem in report.problems}
     new = tuple(problem for problem in problems if problem.path not in known)
     if new:

@@ -32,7 +32,7 @@ _NOT_A_NAME: Final = ("", ".", "..")
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What a commit has of collections, as a folder of syncd's own.
+    """The files of a commit in the mirrored collections, as a folder of syncd's own.
 
     Attributes:
         commit: The commit of `work`, whose settings are `config`.
@@ -58,7 +58,7 @@ class Files:
         return {path: seen.cid for path, seen in self.elsewhere.items()} | here
 
     def bring(self, paths: Collection[RecordPath]) -> None:
-        """Write those of `paths` that were left out. Raises GitFailed, OSError."""
+        """Write those of `paths` that were left out before. Raises GitFailed, OSError."""
         left = {path for path in paths if path in self.elsewhere}
         files = dict(self.agreed.files[path] for path in left)
         self.write(files)
@@ -81,7 +81,7 @@ class Files:
 
 
 def lay_out(work: Worktree, commit: str, config: Config, root: Path, agreed: Agreed) -> Files:
-    """Write what `commit` has of collections into the directory `root`.
+    """Write the files that `commit` has of the mirrored collections into the directory `root`.
 
     Files that certainly say what was agreed on are left out. A link or a submodule becomes a link
     that leads nowhere: its records are then not absent.
@@ -112,7 +112,7 @@ def _names(paths: Iterable[RecordPath], agreed: Agreed) -> set[str]:
 
 
 def _wanted(entries: Tree, left: Collection[str], config: Config) -> dict[str, GitFile]:
-    """Return what may be the file of a record, but for the files that are `left` out."""
+    """Return the files that may hold a record, without those that are `left` out."""
     found = ((name, file) for name, file in entries.items() if name not in left)
     return {n: f for n, f in found if n == IGNORE_FILE or _concerns(n, f, config)}
 
@@ -124,7 +124,7 @@ def _regular(files: Tree) -> dict[str, GitFile]:
 def _left_out(
     same: Collection[RecordPath], changed: Iterable[tuple[str, RecordPath]], agreed: Agreed
 ) -> Collection[RecordPath]:
-    """Return those of `same` whose files nothing needs that looks at the files of `changed`."""
+    """Return those of `same` whose files are not needed to judge the files of `changed`."""
     paths = {path for _, path in changed}
     known = {split_record_path(path)[0] for path in agreed.base}
     collections = {split_record_path(path)[0] for path in paths}
@@ -136,12 +136,12 @@ def _left_out(
 
 
 def _unread(path: RecordPath, cid: Cid) -> Seen:
-    """Return what a look says of a file that it need not read: only its record is known."""
+    """Return the look at a file that need not be read: only its record is known."""
     return Seen(path, 0, 0, 0, 0, 0, b"", cid)
 
 
 def _lay_out_named(named: NamedFiles, texts: Mapping[str, bytes], root: Path) -> None:
-    """Write the files that these records name, as far as git has them."""
+    """Write the files that these records name, if git has them."""
     for name, path in record_paths(texts, named.config):
         for each in named.named_in(texts[name], path):
             content = named.content(each)
@@ -152,7 +152,7 @@ def _lay_out_named(named: NamedFiles, texts: Mapping[str, bytes], root: Path) ->
 
 
 def _concerns(name: str, file: GitFile, config: Config) -> bool:
-    """Return whether something in git may be the file of a record, or should have been one."""
+    """Return whether a path in git is the file of a record, or was meant to be one."""
     first, *rest = name.split("/")
     try:
         collection = parse_nsid(first)

@@ -42,7 +42,7 @@ class Shelf:
     disk: Disk = field(default_factory=Disk, repr=False, compare=False)
 
     def keep_foreign(self, versions: Sequence[Superseded]) -> None:
-        """Keep those of `versions` that git does not have, before they are replaced.
+        """Save those of `versions` that git does not have, before they are replaced.
 
         Raises FileProblem: then nothing may be replaced.
         """
@@ -52,7 +52,7 @@ class Shelf:
             self.keep(REPLACED, version.path, version.cid, version.content)
 
     def keep(self, kind: str, path: RecordPath, cid: Cid, block: bytes) -> None:
-        """Have the version `cid` of a record on the disk, in the directory `kind`.
+        """Save the version `cid` of a record in the directory `kind`, durably.
 
         Raises FileProblem.
         """
@@ -65,7 +65,7 @@ class Shelf:
     def keep_text(
         self, kind: str, path: RecordPath, cid: Cid, content: bytes, *, ending: str = ""
     ) -> None:
-        """Have the file of the version `cid` on the disk as `keep` does. Raises FileProblem."""
+        """Save the file of the version `cid` as `keep` does. Raises FileProblem."""
         collection, rkey = split_record_path(path)
         form = self.forms.of(collection)
         name = conflict_name(rkey, str(cid), portable=True, form=form)
@@ -90,7 +90,7 @@ class Shelf:
             os.close(top)
 
     def _write(self, directory: int, name: str, content: bytes) -> None:
-        """Write a file that is named by its content, unless it is there."""
+        """Write a file that is named by its content, unless it exists."""
         with suppress(FileNotFoundError):
             os.stat(name, dir_fd=directory, follow_symlinks=False)
             return

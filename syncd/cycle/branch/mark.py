@@ -24,7 +24,7 @@ _ABSENT: Final = "-"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The commit of git that was published last, and the records that it is not true of.
+    """The last published commit of git, and the records for which it does not hold.
 
     Attributes:
         commit: The id of the commit.
@@ -51,7 +51,7 @@ def format_mark(mark: Mark) -> str:
 
 
 def parse_mark(text: str) -> Mark | None:
-    """Return the mark that a text is; None if it is none, or is not whole."""
+    """Read a mark; return None for any other text, and for a mark that is incomplete."""
     lines = text.strip().splitlines()
     if len(lines) < 4 or lines[:2] != [_TITLE, ""]:
         return None

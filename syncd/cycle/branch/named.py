@@ -34,7 +34,7 @@ class NamedFiles:
     _refs: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
-        """Return how a file is referred to. Raises BadData if it cannot be uploaded, GitFailed."""
+        """Return the reference to a file. Raises BadData (it cannot be uploaded), GitFailed."""
         parts_of(name)
         if name not in self._refs:
             content = self.content(name)
@@ -47,7 +47,7 @@ class NamedFiles:
         return self._refs[name]
 
     def content(self, name: str) -> bytes | None:
-        """Return what git has of a file; None of a link, and of none. Raises GitFailed."""
+        """Return the bytes of a file in git; None for a link and for no file. Raises GitFailed."""
         if self._files is None:
             self._files = self.work.files(self.commit)
         file = self._files.get(name)
@@ -57,7 +57,7 @@ class NamedFiles:
         return next(self.work.contents([file.id]))
 
     def named_in(self, text: bytes, path: RecordPath) -> Iterator[str]:
-        """Yield the files that the text of a record names, as far as it can be read."""
+        """Yield the files that the text of a record names; none if it cannot be read."""
         found: dict[str, None] = {}
 
         def refer(name: str) -> BlobRef:

@@ -26,7 +26,7 @@ def settle_for_branch(step: Step, policy: Policy) -> Step:
 
 
 def without_pulls(plan: Plan) -> Plan:
-    """Return the plan with its pulls as what another program changed in the repo.
+    """Return the plan with each pull as a change that another program made in the repo.
 
     What the repo lost is among them, however much it is: the brake would hold back nothing here.
     """
@@ -45,7 +45,7 @@ Reasoned = TypeVar("Reasoned", Step, Conflict, Held)
 
 
 def _named(item: Reasoned) -> Reasoned:
-    """Return the same with git for the folder: whoever reads it has no folder."""
+    """Return `item` with git instead of the folder in its reason: its reader has no folder."""
     return replace(item, reason=item.reason.replace("the folder", "git"))
 
 

@@ -54,7 +54,7 @@ def settings_at(work: Worktree, commit: str, environ: Mapping[str, str]) -> Conf
 
 
 def agreed_at(work: Worktree, mark: Mark, config: Config) -> Agreed:
-    """Return what the last publication left in both sides, as far as it concerns `config`.
+    """Return what both sides had after the last publication, as far as `config` covers it.
 
     Nothing, if the commit published another account, or has no settings to say what it published.
     Raises GitFailed.
@@ -82,7 +82,7 @@ def agreed_at(work: Worktree, mark: Mark, config: Config) -> Agreed:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A record of a commit, its file, and whether that names a file to be uploaded."""
+    """A record of a commit, its file, and whether it names a file to be uploaded."""
 
     path: RecordPath
     name: str
@@ -125,7 +125,7 @@ def _block(text: bytes, collection: str, forms: Forms, refer: Refer) -> bytes:
 def versions_between(
     work: Worktree, older: str, newer: str, config: Config, paths: Collection[RecordPath]
 ) -> dict[RecordPath, set[Cid | None]]:
-    """Return the versions of each of `paths` that git had after the commit `older`, to `newer`.
+    """Return the versions of each of `paths` in the commits after `older`, up to `newer`.
 
     None is absence. Where a record may have two files, the absence of one says nothing. Raises
     GitFailed.
@@ -154,7 +154,7 @@ def versions_between(
 def _settings_between(
     work: Worktree, older: str, config: Config, blobs: Collection[str | None]
 ) -> list[Config]:
-    """Return `config`, and those of the settings before it that name files otherwise.
+    """Return `config`, and those earlier settings under which files have other names.
 
     `blobs` are what git had of them after the commit `older`. Raises GitFailed.
     """
@@ -169,7 +169,7 @@ def _settings_between(
 
 
 def _has_one_file(path: RecordPath, every: Sequence[Config]) -> bool:
-    """Return whether the file of a record has the same name by all of these settings."""
+    """Return whether the file of a record has the same name under all of these settings."""
     collection = split_record_path(path)[0]
     endings = {ending for each in every for ending in each.forms.of(collection).endings}
     return len(endings) == len({each.is_portable for each in every}) == 1

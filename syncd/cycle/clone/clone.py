@@ -75,7 +75,7 @@ def is_unfinished(state: State) -> bool:
 
 
 def goes_on(workspace: Workspace) -> bool:
-    """Return whether a clone that was stopped continues from what it has fetched."""
+    """Return whether an interrupted clone can continue from the blocks that it has fetched."""
     return is_unfinished(workspace.state) and has_blocks(workspace.own / SPOOL)
 
 

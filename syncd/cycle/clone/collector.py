@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Make no search for garbage in cycles while the `with` lasts.
+    """Pause the search for garbage in cycles until the `with` ends.
 
     The values of a clone are tuples of text and bytes, which are freed without it. Each search
     would look at all that syncd has imported, once for some thousand records.

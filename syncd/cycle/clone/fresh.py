@@ -29,7 +29,7 @@ _CREATED = "created in the repo"
 
 
 def created(collection: str, leaf: Leaf) -> Step:
-    """Return the step that makes the file of a leaf."""
+    """Return the step that creates the file of a leaf."""
     rkey, cid, _ = leaf
     return Step(RecordPath(f"{collection}/{rkey}"), Verdict.PULL, None, None, cid, _CREATED)
 
@@ -82,7 +82,7 @@ class Progress:
             )
 
     def take(self, batch: Batch, made: Sequence[Made | None]) -> list[Filled]:
-        """Note a written batch; return what base, blocks and the scan cache get of it.
+        """Note a written batch; return its part of base, of the blocks and of the scan cache.
 
         The files stay aside until the clock of the file system is past their times. So no later
         edit can have the same stat, and `seen_ns` may say that they were seen RACY_NS later.

@@ -29,24 +29,24 @@ HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where a state file is, or says that it was. Either fact may be unknown to an older syncd."""
+    """Where a state file is, or was by its own account. An older syncd may know neither fact."""
 
     place: Place | None
     witness: Witness | None
 
     @property
     def root(self) -> str:
-        """Return the path of the folder, or nothing."""
+        """Return the path of the folder; empty if unknown."""
         return "" if self.place is None else self.place.root
 
     @property
     def machine(self) -> str:
-        """Return the machine, or nothing."""
+        """Return the machine; empty if unknown."""
         return "" if self.witness is None else self.witness.machine
 
     @property
     def tokens(self) -> Mapping[str, str]:
-        """Return the tokens of the last sync, by who keeps a copy of each outside."""
+        """Return the tokens of the last sync, by the place outside that has a copy of each."""
         return {} if self.witness is None else self.witness.tokens
 
 
@@ -143,7 +143,7 @@ def objection_of(doubt: Doubt, step: Step) -> str:
 
 
 def is_over(plan: Plan, sides: Sides) -> bool:
-    """Return whether a look leaves nothing of which a person would have to say what it means.
+    """Return whether a look leaves nothing for a person to explain.
 
     That takes a look that saw every record of base or proved its file absent.
     """

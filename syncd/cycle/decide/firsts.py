@@ -44,13 +44,13 @@ _MARKS = (("draft", True, "draft: true"), ("published", False, "published: false
 
 @dataclass(frozen=True)
 class Firsts:
-    """What the repo has, and what a person agreed to, in one cycle."""
+    """The collections of the repo, and those that a person agreed to, in one cycle."""
 
     workspace: Workspace
     sides: Sides
 
     def objection(self, step: Step) -> str | None:
-        """Return why a push has to wait for a person; None if nothing speaks against it."""
+        """Return why a push has to wait for a person; None if it may be sent."""
         if not _creates(step) or self.workspace.config.read_only:
             return None
         name = _collection(step)
@@ -68,7 +68,7 @@ class Firsts:
         return f"the file is older than this mirror; to publish it: syncd approve {name}"
 
     def _new(self, step: Step, name: str) -> str | None:
-        """Return why nobody may have meant a collection that the repo does not have."""
+        """Return why a collection that is not in the repo may be a mistake; None if it is not."""
         if name in self._in_repo or name in self._agreed or name in KNOWN:
             return None
         return self._misspelt(name) or self._copied(step, name)
@@ -84,7 +84,7 @@ class Firsts:
         )
 
     def _copied(self, step: Step, name: str) -> str | None:
-        """Return which collection `name` may be a copy of, or what is left of it, by its name.
+        """Return the collection that `name` may be a copy or a remainder of, by its name.
 
         A name that only continues another one says little: there the record has to be a copy too.
         """
@@ -99,7 +99,7 @@ class Firsts:
         return None
 
     def _is_copy(self, step: Step, other: str) -> bool:
-        """Return whether `other` still has a file of the same key that says the same."""
+        """Return whether `other` has a file of the same key with the same content."""
         collection, rkey = split_record_path(step.path)
         path = make_record_path(parse_nsid(other), rkey)
         cid = self.workspace.state.base_of([path]).get(path)
@@ -115,7 +115,7 @@ class Firsts:
         return cid_of({**record, "$type": other}) == cid
 
     def _unready(self, step: Step) -> str | None:
-        """Return why a text may be a draft. One that a person published is none."""
+        """Return why a text may be a draft; None if a person published it."""
         folder, (collection, rkey) = self.workspace.folder, split_record_path(step.path)
         form = folder.forms.of(collection)
         if not form.bodies or step.path in self.sides.views.published:
@@ -135,7 +135,7 @@ class Firsts:
         )
 
     def _duplicate(self, step: Step) -> str | None:
-        """Return which record a new one repeats, if its name says that its file is a copy."""
+        """Return the record that a new one repeats, if its name says that its file is a copy."""
         collection, rkey = split_record_path(step.path)
         if step.path in self.sides.views.published:
             return None

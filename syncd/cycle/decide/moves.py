@@ -75,7 +75,7 @@ class Found:
 
 
 def follow(gone: Sequence[Gone], found: Iterable[Found]) -> Moves:
-    """Return what of `gone` is kept, what waits for the push of an heir, and what for a look.
+    """Return which of `gone` are kept, which wait for the push of an heir, and which for a look.
 
     The file itself counts, by its inode; else the file that an earlier cycle found; else a content
     that has appeared since the last look, `$type` aside. A content that is in the repo, or about to
@@ -101,7 +101,7 @@ def follow(gone: Sequence[Gone], found: Iterable[Found]) -> Moves:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Files by what they may be found by."""
+    """Files by the properties by which they can be found."""
 
     by_inode: Mapping[int, list[Found]]
     by_file: Mapping[str, list[Found]]
@@ -123,7 +123,7 @@ class _Index:
         return cls(by_inode, by_file, by_content, sealed)  # type: ignore[arg-type]
 
     def place_of(self, record: Gone) -> Found | None:
-        """Return the file that the record went to; one that is an heir comes first."""
+        """Return the file to which the record was moved; prefer an heir."""
         ranked = enumerate((self._same(record), self._remembered(record), self._alike(record)))
         places = ((rank, item) for rank, items in ranked for item in items)
         order = (((item.heir is None, rank, item.file), item) for rank, item in places)
@@ -148,7 +148,7 @@ class _Index:
 
 
 def _keys(record: Gone) -> Iterator[object]:
-    """Yield what a file of the record's content is found by."""
+    """Yield the properties by which a file with the record's content can be found."""
     collection, _ = split_record_path(record.path)
     cids = {record.cid, record.seen.cid if record.seen else None} - {None}
     yield from cids

@@ -64,6 +64,6 @@ def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:
 
 
 def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
-    """Forget the doubt about a folder if `plan` leaves nothing that it could be about."""
+    """Forget the doubt about a folder if `plan` leaves nothing in doubt."""
     if workspace.doubt is not None and is_over(plan, sides):
         workspace.state.forget(Doubt)

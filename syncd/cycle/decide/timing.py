@@ -43,7 +43,7 @@ class Timing:
     now_ns: int
 
     def delay(self, push: Step) -> Pending | None:
-        """Return how `push` is delayed, or None if it is due."""
+        """Return the delay of `push`, or None if it is due."""
         # A mirror that never pushes has nothing to delay: each of its edits is a problem.
         if self.config.read_only or self.is_chosen(push):
             return None
@@ -71,13 +71,13 @@ class Timing:
         return decision is not None and still_holds(decision, push.local, push.remote)
 
     def is_approved(self, push: Step) -> bool:
-        """Return whether a person decided what becomes of the record, and not only when."""
+        """Return whether a person decided the outcome of the record, and not only the time."""
         decision = self.decisions.get(push.path)
         is_time = decision is not None and decision.choice in (Choice.PUBLISH, Choice.DELETE)
         return self.is_chosen(push) and not is_time
 
     def _stamp_ns(self, path: RecordPath) -> int | None:
-        """Return when the file was changed last, as its file system says; None without a file.
+        """Return when the file system says the file was changed last; None without a file.
 
         `touch -d` and a move keep or set the time of the content. The time of the inode shows both.
         """

@@ -87,7 +87,7 @@ class _Search:
         return moves
 
     def _since(self, gone: Sequence[Gone]) -> int:
-        """Return the time of the last look, in nanoseconds, or 0 if it cannot be relied on.
+        """Return the time of the last look, in nanoseconds, or 0 if it is unreliable.
 
         The file of each record was there at the last look. A directory that lost it before by its
         own time shows that the clock of then, or of the file system, is another.
@@ -101,7 +101,7 @@ class _Search:
     # --- files that this look, or an earlier cycle, has met ---------------------------------------
 
     def _meet_records(self, wanted: set[int], since: int) -> None:
-        """Note the files of the records that matter, also where they are no records."""
+        """Note the files of the records that matter, also files that hold no record."""
         for path in self.sides.paths | self.sides.ignored:
             if path in self.sides.look.seen:
                 self._note(self._as_record(path, self.sides.look.seen[path], wanted))
@@ -155,12 +155,12 @@ class _Search:
                 self._note(item if item is not None and item.is_news else None)
 
     def _is_left_out(self) -> Callable[[str], bool]:
-        """Return what says of a directory that it is ignored, so the search does not enter it."""
+        """Return a test of whether a directory is ignored: the search skips it then."""
         rules = read_rules(self.root)
         return lambda directory: rules.match(f"{directory}/") is not None
 
     def _as_file(self, file: str, arrived_ns: int, since: int) -> Found | None:
-        """Return the file as one that may have been moved to; None if it is gone."""
+        """Return the file as a possible target of a move; None if it is gone."""
         now = stat_of(self.root, file)
         if now is None:
             return None
@@ -181,7 +181,7 @@ class _Search:
         )
 
     def _as_unmet(self, item: Found | None) -> Found | None:
-        """Return `item` as a record that this look has not met, if it is to be one.
+        """Return `item`, marked if it is the file of a record that this look has not met.
 
         A rename between the listing of a directory and the lookup of the old name leaves neither.
         So does an event of the old name that arrives before that of the new one.
@@ -199,7 +199,7 @@ class _Search:
         return not has_looked and bool(self.workspace.state.base_of([path]))
 
     def _is_record_name(self) -> Callable[[Entry], bool]:
-        """Return what says of an entry that a record's file has this name.
+        """Return a test of whether an entry has the name of a record's file.
 
         This look has met all of those that have changed, or will, when their event has arrived.
         """
@@ -225,14 +225,14 @@ class _Search:
     # --- contents ---------------------------------------------------------------------------------
 
     def _changed_records(self, collections: Sequence[str]) -> Iterator[Found]:
-        """Yield records that the repo does not have and whose content may be of another of them."""
+        """Yield new or changed records that may have the content of another collection's record."""
         for item in self.found.values():
             collection = item.file.partition("/")[0]
             if item.local is not None and item.is_news and {*collections} - {collection}:
                 yield item
 
     def _unread(self, sizes: set[int]) -> list[Found]:
-        """Return the files whose content is not known, the likeliest first."""
+        """Return the files with unknown content, the likeliest first."""
         unread = (i for i in self.found.values() if i.digest is None and i.is_news)
         return sorted(unread, key=lambda item: (item.size not in sizes, item.file))
 

@@ -19,7 +19,7 @@ _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
 def kept_out(
     repository: Repository, folder: Folder, away: Collection[RecordPath]
 ) -> dict[RecordPath, Obstacle]:
-    """Return those of `away` whose files git was told to keep out of the folder, and by what.
+    """Return those of `away` whose files git was told to keep out of the folder, with the reason.
 
     Raises GitFailed.
     """
@@ -33,7 +33,7 @@ def kept_out(
 def not_deleted(
     repository: Repository, folder: Folder, gone: Collection[RecordPath]
 ) -> dict[RecordPath, Problem]:
-    """Return a problem for each missing file that may be no deletion.
+    """Return a problem for each missing file that a person may not have deleted.
 
     Git removes the files of a sparse checkout first and then writes the index. So only an index
     that was read after the look, without a lock, lists the files left out.

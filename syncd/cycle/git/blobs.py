@@ -8,7 +8,7 @@ from syncd.errors import FileProblem
 
 
 def files_for_git(workspace: Workspace) -> frozenset[str]:
-    """Return the blobs that are here and were hashed, and the attributes that git needs for them.
+    """Return the blobs that are here and hashed, and the attributes that git needs for them.
 
     None of them where that cannot be said, as where `blobs` is no directory.
     """

@@ -97,7 +97,7 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
 
 
 def _is_bereft(root: Path, work: Worktree, config: Config) -> bool:
-    """Return whether a mirror that was here knew of changes what git does not.
+    """Return whether a mirror that was here before knew of changes that git does not have.
 
     A runner of a CI may keep its workspace and remove what git does not have. There, each change is
     a commit, and no person could answer: so that alone is no doubt.
@@ -121,7 +121,7 @@ def _not_checked_out(work: Worktree, root: Path) -> set[str]:
 def _blocks(
     work: Worktree, anchor: Anchor, config: Config, but: Collection[str]
 ) -> dict[RecordPath, bytes]:
-    """Return the blocks of the records published with `anchor`, except the files `but`."""
+    """Return the blocks of the records published with `anchor`, without the files in `but`."""
     files = {name: blob for name, blob in work.files(anchor.commit).items() if name not in but}
     paths = dict(record_paths(files, config))
     ids = [files[name].id for name in paths]

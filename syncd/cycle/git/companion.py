@@ -136,7 +136,7 @@ class Companion:
         )
 
     def judge(self, plan: Plan, now: int) -> Plan:
-        """Return the plan as git's state allows it; `now` is in unix seconds.
+        """Return the plan without what git's state forbids; `now` is in unix seconds.
 
         In a merge or a rebase, the files are an intermediate state and must not be touched: all
         changes wait, in both directions. Those of an unmerged file wait alone. Held deletions name
@@ -239,7 +239,7 @@ class Companion:
         return found
 
     def _wait_for_branch(self, repository: Repository) -> CommitAttempt:
-        """Commit nothing, and say why once."""
+        """Commit nothing, and report the reason once."""
         note = "" if self._is_without_branch else without_branch(repository)
         self._is_without_branch = True
         return CommitAttempt(note=note)
@@ -320,7 +320,7 @@ class Companion:
         return chosen, left
 
     def _unmerged(self, work: Worktree, paths: Collection[RecordPath]) -> set[RecordPath]:
-        """Return the records of which any file is unmerged, be it another one than there is now."""
+        """Return the records with an unmerged file, under its present name or another one."""
         found, prefix = work.unmerged(), work.repository.prefix
         concerned = paths if found else ()
         return {p for p in concerned if any(f"{prefix}{n}" in found for n in self._names(p))}
@@ -328,7 +328,7 @@ class Companion:
     def _commit_chosen(
         self, work: Worktree, tip: Tip, making: Making, blobs: Collection[str] = ()
     ) -> str | None:
-        """Commit the files that were chosen, and new `blobs`; return the commit."""
+        """Commit the chosen files and the new `blobs`; return the commit."""
         if not making.chosen and not making.is_news:
             return None
         names = {*making.chosen, *blobs}

@@ -33,7 +33,7 @@ class Facts:
     everything: bool
 
     def candidates(self, in_git: Snapshot) -> set[RecordPath]:
-        """Return the records to commit: those that git has in another version than the repo.
+        """Return the records to commit: those whose version in git differs from the repo's.
 
         Only `moved` is compared, or every record if `moved` may be incomplete.
         """
@@ -41,7 +41,7 @@ class Facts:
         return {path for path in paths if in_git.get(path) != self.truth.get(path)}
 
     def unpublished(self, in_git: Snapshot) -> frozenset[RecordPath]:
-        """Return the records of a git tree that the repo has in another version, or not at all."""
+        """Return the records of a git tree that the repo lacks or has in another version."""
         return frozenset(path for path, cid in in_git.items() if self.truth.get(path) != cid)
 
     def is_news(
@@ -59,14 +59,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why git keeps a record from being synced: the end of a sentence, and what a person can do."""
+    """Why git keeps a record from being synced: the end of a sentence, and the next step."""
 
     words: str
     hint: str
 
 
 def unfinished(operation: str) -> Obstacle:
-    """Return the obstacle that an unfinished `operation` of git, such as "a rebase", is."""
+    """Return the obstacle of an unfinished `operation` of git, such as "a rebase"."""
     return Obstacle(f"git is in the middle of {operation}", _FINISH_HINT)
 
 
@@ -117,7 +117,7 @@ def put_off(plan: Plan, obstacles: Mapping[RecordPath, Obstacle], config: Config
 
 
 def name_switch(plan: Plan, switch: Switch) -> Plan:
-    """Return the plan with the switch of branches as a reason of deletions held in the folder."""
+    """Return the plan with the switch of branches as the reason of deletions held in the folder."""
     return replace(plan, held=tuple(_with_reason(held, str(switch)) for held in plan.held))
 
 

@@ -47,7 +47,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """A commit of `chosen` files, by name, that says what `facts` are.
+    """A commit of `chosen` files, by name, whose message says `facts`.
 
     Attributes:
         is_news: Whether a commit without changed files is useful.
@@ -83,7 +83,7 @@ class Making:
         return edited | other
 
     def _encoded(self, names: set[str], files: Tree) -> set[str]:
-        """Return those of `names` that git stores in a form of its own and brings back unchanged.
+        """Return those of `names` that git stores in another form and restores unchanged.
 
         git-crypt and git-lfs do that. One file is tried for all of them.
         """
@@ -114,7 +114,7 @@ class Making:
         return message
 
     def check(self, made: str) -> None:
-        """Raise GitFailed unless the commit `made` says what it was to say.
+        """Raise GitFailed unless the message of the commit `made` says the facts.
 
         If it has files, a hook may have changed its tree: see `is_of_its_tree`.
         """
@@ -124,11 +124,11 @@ class Making:
             raise GitFailed(_ALTERED, hint=_ALTERED_HINT)
 
     def is_of_its_tree(self, made: str) -> bool:
-        """Return whether the commit `made` has the tree that was said."""
+        """Return whether the commit `made` has the tree that its message names."""
         return all(one.tree == self.work.tree_id(made) for one in self.said)
 
     def refused(self) -> Iterator[GitFailed]:
-        """Yield the error of the files that git would store as other records, if there are any."""
+        """Yield the error for the files that git would store as other records, if there are any."""
         if self.altered:
             more = f", and {len(self.altered) - 1} more" if len(self.altered) > 1 else ""
             yield GitFailed(_STORED.format(min(self.altered), more), hint=_STORED_HINT)

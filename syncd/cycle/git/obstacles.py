@@ -20,7 +20,7 @@ from syncd.values import dataclass
 
 @dataclass(slots=True)
 class Obstacles:
-    """What the git repositories in and around the folder `root` keep from being synced.
+    """The records that the git repositories in and around the folder `root` keep from being synced.
 
     The unmerged files of a repository are asked for again only after git wrote its index.
     """
@@ -30,7 +30,7 @@ class Obstacles:
     _waited_for: dict[Repository, _Status] = field(default_factory=dict)
 
     def find(self, names: Mapping[RecordPath, Sequence[str]]) -> dict[RecordPath, Obstacle]:
-        """Return what stands in the way of each record.
+        """Return the obstacle of each record that has one.
 
         `names` are the files in the folder that can be the record's, in one directory: where one of
         them is unmerged, another one does not decide.
@@ -46,11 +46,11 @@ class Obstacles:
         return found
 
     def has_changed(self) -> bool:
-        """Return whether a repository has another state than when it stood in a record's way."""
+        """Return whether a repository has left the state in which it was an obstacle."""
         return any(_status(place) != before for place, before in self._waited_for.items())
 
     def _around(self, directory: str) -> Iterable[Repository]:
-        """Return the repository of the folder, and that of the collection if it is another one."""
+        """Return the repository of the folder, and that of the collection if it has its own."""
         found = map(find_repository, (self.root, self.root / directory))
         return {repo.git_directory: repo for repo in found if repo is not None}.values()
 

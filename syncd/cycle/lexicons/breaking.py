@@ -29,7 +29,7 @@ _MOST_REMEMBERED: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A version of the lexicon `nsid` in the place of `before`; None if there was none."""
+    """A version of the lexicon `nsid` that replaces `before`; None if there was none."""
 
     nsid: str
     before: Lexicon | None
@@ -38,7 +38,7 @@ class Change:
 def find_broken(
     library: Library, files: Reading, base: Mapping[RecordPath, Cid], change: Change
 ) -> Iterator[Found]:
-    """Yield the records of base that break the lexicons of `library`, and did not before."""
+    """Yield the records of base that break the lexicons of `library` and did not before."""
     collections = _affected(library, base, change.nsid)
     former = Catalog(lambda n: change.before if n == change.nsid else library.lexicon(n))
     for path in sorted(path for path in base if split_record_path(path)[0] in collections):
@@ -50,7 +50,7 @@ def find_broken(
 def remembering(
     key: tuple[str, RecordPath, Cid], look: Callable[[Collection[RecordPath] | None], list[Found]]
 ) -> list[Found]:
-    """Return what `look` finds among the records that were broken before, else among all."""
+    """Return the results of `look` for the records that were broken before, else for all."""
     known = _REMEMBERED.get(key)
     found = look(known) if known else []
     found = found or look(None)
@@ -63,7 +63,7 @@ def remembering(
 
 
 def _affected(library: Library, base: Collection[RecordPath], nsid: str) -> set[str]:
-    """Return the collections whose lexicon is that of `nsid`, or refers to it over any number."""
+    """Return the collections whose lexicon is `nsid` or refers to it, however indirectly."""
     collections = {split_record_path(path)[0] for path in base}
     return {name for name in collections if nsid in _reached(library, name)}
 

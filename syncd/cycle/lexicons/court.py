@@ -58,7 +58,7 @@ class Court:
         object.__setattr__(self, "files", Reading(folder, self.root))
 
     def problem(self, path: RecordPath, seen: Seen) -> Problem | None:
-        """Return the new faults of a file as one problem; None if it has none, as far as known."""
+        """Return the new faults of a file as one problem; None if there is none, or no lexicon."""
         found = self._problems(path, seen)
         if not found:
             return None
@@ -87,7 +87,7 @@ class Court:
         return placed(path, text, self._new(path, seen.cid, found), form) if found else ()
 
     def _is_plainly_good(self, path: RecordPath, form: Form, text: bytes) -> bool:
-        """Return whether a text means a record without a fault, as far as is seen at a glance."""
+        """Return whether a quick check already shows that a text is a record without a fault."""
         collection, rkey = split_record_path(path)
         record = None if collection == SCHEMAS else read_plain(form, text)
         return record is not None and not self._faults(collection, rkey, record)
@@ -95,7 +95,7 @@ class Court:
     def _schema_problems(
         self, path: RecordPath, seen: Seen, text: bytes, record: Record
     ) -> tuple[Problem, ...]:
-        """Return what is wrong with a lexicon, or which records it would break."""
+        """Return the faults of a lexicon, or the records that it would break."""
         collection, nsid = split_record_path(path)
         faults = (*self._faults(collection, nsid, record), *lexicon_faults(record, nsid))
         if faults:
@@ -114,7 +114,7 @@ class Court:
         return (Problem(path, f"{words}: {first}: {fault}"),)
 
     def _broken(self, path: RecordPath, cid: Cid) -> list[Found]:
-        """Return records that a lexicon breaks and the published one does not; MOST of them."""
+        """Return at most MOST records that a lexicon breaks and the published one does not."""
         nsid, base = split_record_path(path)[1], self.views.base.get(path)
         before = None if base is None else self._record(path, base)
         former = None if before is None or lexicon_faults(before, nsid) else parse_lexicon(before)
@@ -135,7 +135,7 @@ class Court:
         self.files.__exit__(*error)
 
     def only_warns(self, path: RecordPath) -> bool:
-        """Return whether faults of this record are only named, and the record is sent."""
+        """Return whether syncd only warns of faults of this record, and sends it."""
         # Without the former record nobody knows whether a fault is new.
         if path in self._certain:
             # Its records were checked, and no lexicon that may have grown old.
@@ -147,7 +147,7 @@ class Court:
         return tuple(each for each in found if not each.is_note) if found else found
 
     def _new(self, path: RecordPath, local: Cid, found: Faults) -> Faults:
-        """Return the faults that the record did not have where it was before."""
+        """Return the faults that the former version of the record did not have, wherever it was."""
         if local in self.gone:
             return tuple(each for each in found if each.kind is Kind.KEY)
         base = self.views.base.get(path)
@@ -169,7 +169,7 @@ class Court:
 
 
 def only_warns(workspace: Workspace, library: Library, path: RecordPath) -> bool:
-    """Return whether faults of a record are only named, and the record is sent."""
+    """Return whether syncd only warns of faults of a record, and sends it."""
     collection = split_record_path(path)[0]
     if is_warned_of(workspace, path):
         return True

@@ -35,7 +35,7 @@ _HINT: Final = (
 
 
 class _Odd(NamedTuple):
-    """A map of a record, where it is, and what is odd about it."""
+    """A map of a record, its place, and the key that is odd."""
 
     pointer: tuple[str | int, ...]
     reason: str
@@ -48,7 +48,7 @@ def misspelt(
     views: Views,
     block_of: BlockOf,
 ) -> Mapping[RecordPath, Problem]:
-    """Return the problems of those of `pushes` that have such a map and did not have it before.
+    """Return the problems of those of `pushes` that have a new map with a misspelt key.
 
     `block_of` returns the record of base at a path, None if it is not at hand. Raises FolderWrong.
     """
@@ -66,7 +66,7 @@ def misspelt(
 def _problem(
     files: Reading, form: Form, path: RecordPath, seen: Seen
 ) -> tuple[Problem, list[_Odd]] | None:
-    """Return the first odd map of a file as a problem, and all of them."""
+    """Return the first odd map of a file as a problem, with all odd maps."""
     collection = split_record_path(path)[0]
     try:
         text, now = files.read(path)
@@ -83,7 +83,7 @@ def _problem(
 
 
 def _is_new(odd: list[_Odd], path: RecordPath, base: Cid | None, block_of: BlockOf) -> bool:
-    """Return whether the record had not all of these maps before, wherever they stood."""
+    """Return whether the former record lacked one of these maps, at every place."""
     block = None if base is None else block_of(path, base)
     try:
         record = None if block is None else decode_lenient(block)
@@ -109,7 +109,7 @@ def _odd_in(record: Record) -> Iterator[_Odd]:
 
 
 def _what_is_odd(entries: dict[str, Value]) -> tuple[str, str] | None:
-    """Return the key of a map that was meant otherwise, and the reason; None if there is none."""
+    """Return the misspelt key of a map and the reason; None if no key is misspelt."""
     for key in entries:
         meant = _meant(key)
         if meant == FILE and key == FILE:
@@ -123,7 +123,7 @@ def _what_is_odd(entries: dict[str, Value]) -> tuple[str, str] | None:
 
 
 def _meant(key: str) -> str | None:
-    """Return which key of the file form `key` is, or was meant to be."""
+    """Return the key of the file form that `key` is, or is close to."""
     if not key.lstrip().startswith("$"):
         return None
     plain = key.strip().lower()

@@ -26,7 +26,7 @@ _WARNED: Final = "; its lexicon says: "
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What lexicons say of the pushes of a cycle: problems that hold a file, and mere warnings."""
+    """The faults in the pushes of a cycle: problems that hold a file, and warnings."""
 
     held: Mapping[RecordPath, Problem] = field(default_factory=dict)
     warned: Mapping[RecordPath, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Judged:
 def judge(
     workspace: Workspace, look: Look, views: Views, paths: Iterable[RecordPath], block_of: BlockOf
 ) -> Judged:
-    """Return what the lexicons say of the files of `paths` that are to be pushed.
+    """Return the faults by lexicon of the files of `paths` that are to be pushed.
 
     `block_of` returns the record of base at a path, None if it is not at hand. Raises FolderWrong.
     """
@@ -93,7 +93,7 @@ def _is_pushed(workspace: Workspace, views: Views, path: RecordPath, local: Cid)
 
 
 def with_warnings(plan: Plan, warned: Mapping[RecordPath, str]) -> Plan:
-    """Return `plan`, in which the reason of a push says what its lexicon says."""
+    """Return `plan` with the warning of its lexicon in the reason of each push."""
     if not warned:
         return plan
     return replace(plan, steps=tuple(_with_warning(step, warned) for step in plan.steps))

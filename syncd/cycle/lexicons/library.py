@@ -140,12 +140,12 @@ def _judge(
 def lexicon_problems(
     file: str, text: bytes, record: Record, nsid: str, form: Form
 ) -> tuple[Problem, ...]:
-    """Return all that is wrong with a record that is to be the lexicon of `nsid`, with places."""
+    """Return each fault, with its place, of a record that is to be the lexicon of `nsid`."""
     return placed(file, text, lexicon_faults(record, nsid), form)
 
 
 def lexicon_faults(record: Record, nsid: str) -> Faults:
-    """Return the faults of a document, of which one is that its id is not its name."""
+    """Return the faults of a document; an `id` other than its name is one."""
     found = document_faults(record)
     if not found and record["id"] != nsid:
         found = (*fault(Kind.VALUE, f"must be {nsid}, the name of its file"),)

@@ -33,7 +33,7 @@ class Origin(StrEnum):
 
 
 def places_of(nsid: Nsid, *, portable: bool, forms: Forms) -> Iterator[tuple[Origin, str]]:
-    """Yield each file of a folder that would be the lexicon of `nsid`; the first one counts."""
+    """Yield each file of a folder that may hold the lexicon of `nsid`, by precedence."""
     record = make_record_path(SCHEMAS, Rkey(nsid))
     for file in relative_paths(record, portable=portable, forms=forms):
         yield Origin.MIRROR, file

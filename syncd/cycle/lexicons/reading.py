@@ -22,7 +22,7 @@ class Reading:
     _open: dict[str, int] = field(default_factory=dict)
 
     def read(self, path: RecordPath) -> tuple[bytes, FileStat]:
-        """Read the file of a record. Whether it is the one that was seen, its digest says.
+        """Read the file of a record. Its digest shows whether it is the file that was seen.
 
         Raises OSError, FileProblem.
         """

@@ -59,7 +59,7 @@ def parse_resolved(content: bytes) -> Resolved:
 
 
 def find_resolved(root: int, nsid: Nsid) -> Resolved | None:
-    """Return what is kept of `nsid` in the open folder `root`; None if nothing usable is."""
+    """Return the kept lexicon of `nsid` in the open folder `root`; None if none is usable."""
     try:
         with opened(root, _PARTS) as directory:
             return parse_resolved(read_file(directory, file_of(nsid))[0])
@@ -68,7 +68,7 @@ def find_resolved(root: int, nsid: Nsid) -> Resolved | None:
 
 
 def list_resolved(root: int) -> list[Nsid]:
-    """Return the NSIDs of which something is kept in the open folder `root`, in order."""
+    """Return, in order, the NSIDs of the lexicons that the open folder `root` keeps."""
     try:
         with opened(root, _PARTS) as directory:
             names = os.listdir(directory)  # noqa: PTH208 (a descriptor has no Path)

@@ -45,7 +45,7 @@ _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """A file of a record, and what each file that it names will be referred to by."""
+    """A file of a record, and the reference of each file that it names."""
 
     seen: Seen
     refs: Mapping[str, BlobRef]
@@ -58,7 +58,7 @@ def with_attached(
     base: Snapshot,
     remote: Snapshot,
 ) -> tuple[Look, dict[RecordPath, Naming]]:
-    """Return `look` with the records that name files, and these records alone.
+    """Return `look` with the records that name files, and these records separately.
 
     Only files that a scan refused for a malformed blob are read again. What they name is not read
     if it is larger than the PDS takes, where that said so lately.
@@ -85,7 +85,7 @@ def with_attached(
 
 
 def still_waiting(workspace: Workspace, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
-    """Return what waits, where a refusal for want of a blob that is here by now is a retry.
+    """Return the waiting items; a refusal for lack of a blob that is here now becomes a retry.
 
     Raises FolderWrong.
     """
@@ -105,7 +105,7 @@ def _most_bytes(workspace: Workspace) -> int | None:
 
 
 def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
-    """Return which files of the folder these records name to be uploaded, be they there or not."""
+    """Return the files of the folder, present or not, that these records name to be uploaded."""
     found = set[str]()
 
     def refer(name: str) -> BlobRef:
@@ -125,7 +125,7 @@ def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
 def _read(
     files: Files, folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
 ) -> Naming | Problem:
-    """Return what the file will be, or the problem that it has."""
+    """Return the record that the file will be, or its problem."""
     used = dict[str, BlobRef]()
 
     def refer(name: str) -> BlobRef:

@@ -29,7 +29,7 @@ _LAST_SECOND = (2**53 - 1) // 1_000_000 - 1
 
 
 def latest_rev(workspace: Workspace, server_time: float | None) -> Tid:
-    """Return the latest rev to be believed now.
+    """Return the latest rev that syncd believes now.
 
     `server_time` is the Date of the server in unix seconds, None if it stated none.
     """
@@ -47,7 +47,7 @@ def latest_rev(workspace: Workspace, server_time: float | None) -> Tid:
 
 
 def accept_rev(workspace: Workspace, rev: Tid) -> None:
-    """Believe `rev` from now on, however far ahead of the clocks it is, and what follows it.
+    """Believe `rev` and later revs from now on, however far ahead of the clocks `rev` is.
 
     If a newer rev was seen before, the repo may go back as far as `rev`, once.
     """

@@ -25,7 +25,7 @@ from syncd.slips import slip_of
 
 
 def rules_of(folder: Folder) -> Rules:
-    """Read what is ignored in `folder` now. Raises FolderWrong as `Folder.open` does."""
+    """Read the rules for ignored files in `folder`. Raises FolderWrong as `Folder.open` does."""
     with folder.open() as root:
         return read_rules(root)
 
@@ -37,7 +37,7 @@ def ignored_among(
     rules: Callable[[], Rules],
     folder: Folder,
 ) -> set[RecordPath]:
-    """Return those of `paths` that have a file, are none of `records` and are ignored.
+    """Return those of `paths` that have a file, are not in `records`, and are ignored.
 
     `rules` is called only if there is such a file.
     """
@@ -55,7 +55,7 @@ def ignored_here(
     base: Collection[RecordPath],
     rules: Rules | None = None,
 ) -> set[RecordPath]:
-    """Return the same for a mirror whose repo is what the last cycle saw of it. Asks no PDS."""
+    """Return the ignored files of a mirror, by the repo as the last cycle saw it. Asks no PDS."""
     folder, state = workspace.folder, workspace.state
     found = ignored_among(paths, look, base, lambda: rules or rules_of(folder), folder)
     head = state.head() if found else None
@@ -63,8 +63,7 @@ def ignored_here(
 
 
 def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Look:
-    """Return `look` without the strays that are ignored, and with what is wrong with
-    the rules themselves."""
+    """Return `look` without ignored strays, and with the faults of the rules themselves."""
 
     def is_kept(stray: Problem) -> bool:
         if "/" in stray.path:
@@ -79,7 +78,7 @@ def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Loo
 
 
 def misnamed(folder: Folder, collections: Callable[[], Collection[str]]) -> list[Problem]:
-    """Return the directories whose names are no NSIDs, but one slip from one of `collections`.
+    """Return the directories whose names are not NSIDs but one slip from one of `collections`.
 
     Raises FolderWrong as `Folder.open` does.
     """
@@ -125,7 +124,7 @@ def is_ignored(workspace: Workspace, path: RecordPath) -> bool:
 
 
 def _names(path: RecordPath, folder: Folder) -> set[str]:
-    """Return the record's file as it is spelt, and as its key alone would have it."""
+    """Return the name of the record's file as it is, and as the key alone would give it."""
     spelt = relative_paths(path, portable=folder.portable, forms=folder.forms)
     endings = folder.forms.of(split_record_path(path)[0]).endings
     return {*spelt, *(f"{path}{ending}" for ending in endings)}

@@ -87,7 +87,7 @@ def _is_doubtful(look: Look, path: RecordPath, versions: Versions) -> bool:
 def _judge(
     folder: Folder, path: RecordPath, versions: Versions, now_ns: int, met: Problem | None
 ) -> Seen | Problem | None:
-    """Return the record that the file is, or a problem, or None if it is what its JSON is.
+    """Return the record of the file, or a problem; None if the file is what its JSON says.
 
     `met` is the problem of the file as JSON, if it has one.
     """

@@ -101,7 +101,7 @@ def look_everywhere(
 def _unchanged(
     folder: Folder, kept: Mapping[str, bytes], rules: Rules
 ) -> dict[str, tuple[str, ...] | None]:
-    """Return the collections whose listing is as it was kept, each with what `beside` says of it.
+    """Return the collections whose listing is unchanged, each with the kept names beside records.
 
     Raises FolderWrong as `fingerprints_of` does.
     """
@@ -116,7 +116,7 @@ def _unchanged(
 
 
 def _blob_problems(workspace: Workspace) -> Collection[Problem]:
-    """Return what lies in `blobs/` and cannot be a blob."""
+    """Return a problem for each thing in `blobs/` that cannot be a blob."""
     store, known = Store(workspace.folder), workspace.state.note(KnownBlobs)
     if known is not None and known.count > MANY and store.changed_ns() == known.changed_ns:
         # No name has changed, so what waits there is what waited there: see cycle/blobs/rounds.py.
@@ -157,7 +157,7 @@ def _fingerprints(
 
 
 def _files_of(paths: Collection[RecordPath], forms: Forms) -> set[str]:
-    """Return the files of `paths`, as they are called without another spelling."""
+    """Return the files of `paths`, by their usual names."""
     return {f"{path}{ending}" for path in paths for ending in forms.of(_collection(path)).endings}
 
 
@@ -166,7 +166,7 @@ _NAMES = b"\0"
 
 
 def _beside(collection: str, form: Form, listing: Listing, aside: set[str]) -> bytes:
-    """Return the names of all that is no plain file of a record, as they are kept.
+    """Return the names of everything but plain files of records, as text to keep.
 
     Those of `aside`, named from the folder, are ignored.
     """
@@ -181,7 +181,7 @@ def _beside(collection: str, form: Form, listing: Listing, aside: set[str]) -> b
 
 
 def _beside_of(kept: bytes, form: Form) -> tuple[str, ...] | None:
-    """Return the names that `_beside` wrote; None if they were too many, or of another form."""
+    """Return the names that `_beside` wrote; None if they were too many or have another form."""
     endings, *names = os.fsdecode(kept.removeprefix(_NAMES)).split("\0")
     return tuple(names) if endings == ",".join(form.endings) else None
 

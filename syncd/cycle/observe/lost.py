@@ -71,7 +71,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class KnownLost:
-    """What was lost, when it was asked for last (unix seconds), and how often again."""
+    """The lost blocks, when they were asked for last (unix seconds), and how many times."""
 
     at: int
     times: int
@@ -83,7 +83,7 @@ class KnownLost:
         return not self.at <= now < self.at + pause
 
     def asked(self, now: int) -> KnownLost:
-        """Return the same after it was asked for once more."""
+        """Return the same after one more request."""
         return KnownLost(now, self.times + 1, self.lost)
 
 
@@ -118,7 +118,7 @@ class Search:
 
 
 def _parts(cids: Sequence[Cid]) -> Iterator[Sequence[Cid]]:
-    """Divide `cids` into what one request asks for, which is what memory has at a time."""
+    """Divide `cids` into the parts of one request each; memory holds one part at a time."""
     return (cids[start : start + _CHUNK] for start in range(0, len(cids), _CHUNK))
 
 

@@ -51,7 +51,7 @@ def spare_unmounted(
 
 
 def mounts_seen(workspace: Workspace, look: Look, at_ns: int) -> tuple[Mounts, ...]:
-    """Return which collections are mounts, if a whole look found another answer than before."""
+    """Return the collections that are mounts, if a whole look found other mounts than before."""
     known = workspace.state.note(Mounts)
     before = {} if known is None else known.by_collection
     names = {*map(_collection, look.seen), *before} - look.unread
@@ -76,7 +76,7 @@ def _directories(folder: Folder, names: Iterable[str]) -> Iterator[tuple[str, tu
 def _strange(
     folder: Folder, name: str, before: Mount | None, found: tuple[Mount, bool] | None
 ) -> Problem | None:
-    """Return what is wrong with the directory of a collection, or None. `found`: if there is one.
+    """Return the fault of the directory of a collection, or None. `found`: whether it exists.
 
     Where a disk was, a directory counts that a person made since then and put a record into. Who
     mounts disks also makes and removes directories for them, and those are empty.
@@ -104,7 +104,7 @@ def _strange(
 
 
 def _is_bare(folder: Folder, name: str) -> bool:
-    """Return whether no file in the directory of a collection is named like that of a record."""
+    """Return whether no file in the directory of a collection has the name of a record's file."""
     form = folder.forms.of(name)
     try:
         names = [file.name for file in (folder.root / name).iterdir()]

@@ -43,7 +43,7 @@ class Sight:
     store: Blocks = field(default_factory=InMemory)
 
     def known(self, cids: Mapping[RecordPath, Cid | None]) -> dict[RecordPath, bytes]:
-        """Return the records of `cids`, as far as they came with the view."""
+        """Return the records of `cids` that came with the view."""
         named = ((path, cid) for path, cid in cids.items() if cid is not None and cid.is_block)
         found = ((path, self.get(cid)) for path, cid in named)
         return {path: block for path, block in found if block is not None}

@@ -28,7 +28,7 @@ __all__ = ["DOUBTFUL", "explained", "forget_outdated", "keep_doubt", "known_afte
 
 
 def watermark(workspace: Workspace, account: Account) -> Watermark:
-    """Return what to look at the repo from."""
+    """Return the state from which to look at the repo."""
     state, config = workspace.state, workspace.config
 
     def store() -> Overflowing:
@@ -64,7 +64,7 @@ def is_same_scope(state: State, config: Config) -> bool:
 
 
 def newly_covered(state: State, config: Config) -> Callable[[RecordPath], bool] | None:
-    """Return which paths were not in the mirror when base was last complete; None if all were.
+    """Return a test of whether a path was outside the mirror when base was complete, or None.
 
     Their files were not being watched, so a missing file does not mean the record was deleted.
     """
@@ -78,7 +78,7 @@ def newly_covered(state: State, config: Config) -> Callable[[RecordPath], bool] 
 def known_after(
     workspace: Workspace, view: View, account: Account
 ) -> tuple[dict[str, tuple[Problem, ...]], tuple[Note, ...]]:
-    """Return what is to be recorded with the head of `view`.
+    """Return the facts to record with the head of `view`.
 
     That is what waits because of tree keys that are no record path; and the facts, as far as they
     are new, of where and for what head and base hold, and of those keys.
@@ -95,7 +95,7 @@ def known_after(
 
 
 def forget_outdated(workspace: Workspace, account: Account) -> None:
-    """Forget the newest rev where it says nothing about the repo, and doubt that has ended."""
+    """Forget the newest rev if it says nothing about this repo, and a doubt that has ended."""
     if not is_same_home(workspace.state, account) or accepted(workspace)[0] is not None:
         workspace.state.forget_newest()
     workspace.state.forget(DoubtedRev)

@@ -27,7 +27,7 @@ def unnamed_after(known: Collection[str], view: View) -> tuple[str, ...]:
 
 
 def names_that_wait(waiting: Iterable[Waiting]) -> tuple[str, ...]:
-    """Return the names under which such keys wait, for where the keys themselves are not known."""
+    """Return the names under which such keys wait, for callers that do not know the keys."""
     found = (item for item in waiting if isinstance(item, Problem) and item.hint in _HINTS)
     return tuple(item.path for item in found)
 

@@ -57,7 +57,7 @@ LOOK_NS = 60_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The three views of `paths`, what the files were, and what waited before.
+    """The three views of `paths`, the files at that time, and the items that waited before.
 
     `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
     interrupted had brought into the folder already, and versions of the folder that were written to
@@ -99,7 +99,7 @@ class Sides:
         return tuple(item for item in self.waiting if isinstance(item, Moved))
 
     def with_inert(self, more: Mapping[RecordPath, Problem]) -> Sides:
-        """Return the same, but for files that are away and yet not deleted."""
+        """Return the same views, with files counted as inert that are away but not deleted."""
         views = replace(self.views, inert={**more, **self.views.inert})
         return replace(self, views=views)
 
@@ -149,7 +149,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """What waits since an earlier cycle, and what a person decided since."""
+    """The items that wait since an earlier cycle, and a person's decisions since."""
 
     waiting: tuple[Waiting, ...]
     decisions: Mapping[RecordPath, Decision]
@@ -171,7 +171,7 @@ def _views(
     base: Snapshot,
     remote: Snapshot,
 ) -> Views:
-    """Return the three views, and what keeps a path from being judged by them alone."""
+    """Return the three views, and the reasons why they alone cannot decide some paths."""
     published = {
         path: decision
         for path, decision in pending.decisions.items()
@@ -202,7 +202,7 @@ def _brought(
     base: Snapshot,
     remote: Snapshot,
 ) -> dict[RecordPath, Cid | None]:
-    """Return what an interrupted cycle brought to either side and did not remember."""
+    """Return the versions that an interrupted cycle brought to either side and did not record."""
     concerning = [item for item in pending.waiting if item.path in paths]
     return _arrived(concerning, look) | _landed(concerning, base, remote)
 
@@ -210,7 +210,7 @@ def _brought(
 def _look_at(
     workspace: Workspace, changed: set[RecordPath], pending: _Pending, dirty: Dirty, now_ns: int
 ) -> tuple[Everywhere, frozenset[RecordPath]]:
-    """Return what is in the folder, and the paths in scope that matter."""
+    """Return a look at the folder, and the paths in scope that matter."""
     state, config, concerned = workspace.state, workspace.config, changed | pending.paths
     if dirty is None:
         found = look_everywhere(workspace, concerned, now_ns)
@@ -228,7 +228,7 @@ def _look_at(
 def _ignored(
     workspace: Workspace, found: Everywhere, paths: frozenset[RecordPath], remote: Snapshot
 ) -> set[RecordPath]:
-    """Return new files that are no records. What either side has as a record is not ignored."""
+    """Return the new files that are ignored; never a file whose record either side has."""
     folder, records = workspace.folder, found.base.keys() | remote.keys()
 
     def rules() -> Rules:
@@ -240,7 +240,7 @@ def _ignored(
 def _regained(
     is_new: Callable[[RecordPath], bool] | None, found: Everywhere, remote: Snapshot
 ) -> frozenset[RecordPath]:
-    """Return records that came into scope without a file: nobody deleted what was not mirrored."""
+    """Return the records that came into scope without a file: nobody deleted these files."""
     if is_new is None:
         return frozenset()
     both = found.base.keys() & remote.keys()
@@ -252,7 +252,7 @@ def _without(base: Snapshot, paths: Collection[RecordPath]) -> Snapshot:
 
 
 def _arrived(waiting: Collection[Waiting], look: Look) -> dict[RecordPath, Cid | None]:
-    """Versions of the repo that an interrupted cycle had brought into the folder."""
+    """Return the versions of the repo that an interrupted cycle had brought into the folder."""
     arrivals = (item for item in waiting if isinstance(item, Arrival))
     return {item.path: item.remote for item in arrivals if _has_arrived(item, look)}
 
@@ -260,7 +260,7 @@ def _arrived(waiting: Collection[Waiting], look: Look) -> dict[RecordPath, Cid |
 def _landed(
     waiting: Collection[Waiting], base: Snapshot, remote: Snapshot
 ) -> dict[RecordPath, Cid | None]:
-    """Versions of the folder that are in the repo although no answer said so."""
+    """Return the versions of the folder that are in the repo although no answer said so."""
     departures = (item for item in waiting if isinstance(item, Departure))
     return {item.path: item.local for item in departures if _has_landed(item, base, remote)}
 
@@ -268,7 +268,7 @@ def _landed(
 def _refused(
     waiting: Collection[Waiting], known: Mapping[RecordPath, Seen], look: Look
 ) -> dict[RecordPath, tuple[Cid | None, Problem]]:
-    """Return what the PDS refused and nobody has saved again: it is not sent as it is."""
+    """Return the refused pushes whose files nobody has saved again: they are not repeated."""
     refusals = (item for item in waiting if isinstance(item, Refusal))
     return {
         item.path: (item.local, item.problem)
@@ -284,7 +284,7 @@ def _has_arrived(item: Arrival, look: Look) -> bool:
 
 
 def _has_landed(item: Departure, base: Snapshot, remote: Snapshot) -> bool:
-    """Return True if the repo has what was sent, and base is still what that was to replace.
+    """Return whether the repo has the version that was sent, and base the one it replaced.
 
     Then nobody else wrote it, and whoever edited the file since then knew it.
     """
@@ -294,7 +294,7 @@ def _has_landed(item: Departure, base: Snapshot, remote: Snapshot) -> bool:
 def _moved(
     base: Mapping[RecordPath, Cid], arrived: Mapping[RecordPath, Cid | None]
 ) -> Mapping[RecordPath, Cid]:
-    """Return base as it would be had the interrupted cycle remembered what it did.
+    """Return base as the interrupted cycle would have left it.
 
     Without this, a record that another client changed back meanwhile would look edited here.
     """
@@ -304,7 +304,7 @@ def _moved(
 
 
 def _is_saved_again(path: RecordPath, known: Mapping[RecordPath, Seen], look: Look) -> bool:
-    """Return True if a file was written since it was read last, be it with the same content."""
+    """Return whether a file was written since it was read last, even with the same content."""
     before, now = known.get(path), look.seen.get(path)
     return before is not None and now is not None and before.mtime_ns != now.mtime_ns
 
@@ -314,7 +314,7 @@ def _local(look: Look) -> dict[RecordPath, Cid]:
 
 
 def _changed(view: View, state: State) -> set[RecordPath]:
-    """Paths whose remote side may be other than base, as far as this view can tell."""
+    """Return the paths whose remote side may differ from base, as far as this view shows."""
     if not view.is_whole:
         return set(view.changes)
     base, remote = state.base(), dict(view.after())
@@ -340,7 +340,7 @@ def _remote(sight: Sight, state: State, paths: Collection[RecordPath]) -> dict[R
 
 
 def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:
-    """Files that cannot be read as records, and paths whose absence is not proven."""
+    """Return the unreadable files of records, and the paths whose absence is not proven."""
     unproven = {
         path: Problem(
             path,
@@ -360,12 +360,12 @@ def strays_apart(plan: Plan, strays: Sequence[Problem]) -> tuple[Problem, ...]:
 
 
 def look_notes(workspace: Workspace, sides: Sides) -> tuple[Note, ...]:
-    """Return what is to be remembered of a look at all files, if it is new: what is a mount."""
+    """Return the new facts of a look at all files: which collections are mounts."""
     return mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
 
 
 def note_look(workspace: Workspace, plan: Plan, sides: Sides) -> None:
-    """Note the time of a whole look that missed no file: what moves later is newer than that."""
+    """Note the time of a whole look that missed no file: later moves are newer than that."""
     moved = {item.path for item in plan.problems if isinstance(item, Moved)}
     there = sides.look.seen.keys() | sides.look.problems.keys() | moved
     known = workspace.state.note(LastLook) or LastLook(0)
@@ -375,7 +375,7 @@ def note_look(workspace: Workspace, plan: Plan, sides: Sides) -> None:
 
 
 def bookkeeping(plan: Plan, sides: Sides) -> Memory:
-    """Return what is known before anything is done: what sides agree on, files are, and waits."""
+    """Return the facts to record before any action: base, files seen, and waiting items."""
     adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
     return Memory(
         base={**sides.arrived, **adopted},
@@ -387,7 +387,7 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
 
 
 def _spent(plan: Plan, sides: Sides) -> list[RecordPath]:
-    """Return the paths whose decision is no longer valid, or has done all that it can do."""
+    """Return the paths whose decision is no longer valid, or is carried out."""
     choices = {**sides.views.decisions, **sides.views.published}
     # What stops a published change asks for another decision, or for an edit. If this one were
     # left, it would make the daemon look at the path again and again.
@@ -400,7 +400,7 @@ def _spent(plan: Plan, sides: Sides) -> list[RecordPath]:
 
 
 def _lapsed(decision: Decision, sides: Sides) -> bool:
-    """Return True if a side is no longer what the person saw, or if both sides agree by now."""
+    """Return whether a side has changed since the person decided, or both sides agree by now."""
     local, remote = (view.get(decision.path) for view in (sides.views.local, sides.views.remote))
     return not still_holds(decision, local, remote)
 
@@ -416,7 +416,7 @@ def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
 
 
 def _settled(plan: Plan, sides: Sides) -> set[str]:
-    """Paths that something waited for and nothing waits for now."""
+    """Return the paths that had a waiting item and have none now."""
     acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
     names = {
         item.path
@@ -431,7 +431,7 @@ def _settled(plan: Plan, sides: Sides) -> set[str]:
 
 
 def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
-    """Return what waits after the plan, by path; a refusal stays for as long as its file."""
+    """Return the waiting items after the plan, by path; a refusal stays as long as its file."""
     refused: dict[str, Refusal] = {
         item.path: item
         for item in sides.waiting

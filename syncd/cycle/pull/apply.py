@@ -37,7 +37,7 @@ def pull(
     expect: Callable[[RecordPath], Seen | None],
     keeper: Keeper,
 ) -> Memory:
-    """Write and remove files as `steps` say, and return what to remember of it.
+    """Write and remove files as `steps` say, and return the facts to record.
 
     `expect` gives the file that each step was planned for (None: there was none).
     """
@@ -62,7 +62,7 @@ def pull_in_portions(
     keeper: Keeper,
     record: Callable[[Memory], None],
 ) -> Memory:
-    """As `pull`, with blocks from `get`, of which memory has one portion at a time.
+    """Pull as `pull` does, with blocks from `get`; memory holds one portion at a time.
 
     `record` takes what to remember of each portion but the last. Base is then ahead of the head, as
     a stop before the head is recorded leaves it too: the next look finds that all sides agree.

@@ -62,7 +62,7 @@ class Keeper:
         return Superseded(path, side, cid, content, after, self.at, reason, self.rev, origin)
 
     def archive(self, versions: Sequence[Superseded]) -> Failed:
-        """Have all of `versions` on the disk, or none; return why those of a path are not."""
+        """Save all of `versions` durably, or none; return, by path, why some cannot be saved."""
         try:
             self.history.keep(versions)
             self.copy(versions)
@@ -74,7 +74,7 @@ class Keeper:
 
 
 def version_of(content: bytes, path: RecordPath, forms: Forms) -> tuple[Cid, bytes]:
-    """Return the CID and block of the record that a file holds; of its bytes if it holds none."""
+    """Return the CID and block of the record in a file, or of its bytes if it holds no record."""
     try:
         collection = split_record_path(path)[0]
         block = encode(forms.of(collection).parse(content, collection))
@@ -84,12 +84,12 @@ def version_of(content: bytes, path: RecordPath, forms: Forms) -> tuple[Cid, byt
 
 
 def seconds_of(rev: Tid) -> int:
-    """When the repo got this rev, in unix seconds by the clock of its PDS."""
+    """Return the time at which the repo got this rev, in unix seconds by the clock of its PDS."""
     return tid_microseconds(rev) // 1_000_000
 
 
 def prune(workspace: Workspace, waiting: Iterable[Waiting], rev: Tid) -> None:
-    """Keep history within its bounds; what an open conflict may need stays.
+    """Reduce history to its bounds; keep the versions that an open conflict may need.
 
     Nothing is too old by a clock that runs ahead of the repo's newest rev.
     """

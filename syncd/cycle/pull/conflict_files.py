@@ -23,7 +23,7 @@ def is_kept(folder: Folder, conflict: Conflict) -> bool:
 def keep_conflicts(
     folder: Folder, conflicts: Sequence[Conflict], get: Callable[[Cid], bytes | None]
 ) -> Mapping[str, str]:
-    """Lay the remote side of each conflict beside the folder, named by its content.
+    """Save the remote side of each conflict in the conflicts directory, named by its content.
 
     Return why there is no text to lay there, by path; the repo still has these versions.
     """
@@ -42,7 +42,7 @@ def keep_conflicts(
 
 
 def note_unshown(books: Memory, unshown: Mapping[str, str]) -> Memory:
-    """Return `books` with the reasons of `unshown` in its conflicts, for whoever decides them."""
+    """Return `books` with the reasons of `unshown` in its conflicts, for the person who decides."""
     waiting = {
         path: tuple(_noted(item, unshown[path]) for item in items)
         for path, items in books.waiting.items()
@@ -71,7 +71,7 @@ def _content(folder: Folder, conflict: Conflict, remote: Cid, block: bytes | Non
 
 
 def drop_closed(folder: Folder, sides: Sides, plan: Plan) -> None:
-    """Remove what belongs to no conflict of `plan`: of conflicts that were, and left by a crash."""
+    """Remove the files that belong to no conflict of `plan`, and those that a crash left."""
     still = {conflict.path for conflict in plan.conflicts}
     for item in sides.waiting:
         if isinstance(item, Conflict) and item.path not in still:

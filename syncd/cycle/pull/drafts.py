@@ -22,7 +22,7 @@ from syncd.state.notes import Overtaken
 
 
 def respell_known(workspace: Workspace) -> int:
-    """Rename the files of all records that base or the scan cache has under their former names.
+    """Rename the files, under former names, of all records in base or the scan cache.
 
     Nobody made drafts yet, so each such file is the record, whatever it holds by now. Returns the
     number of renamed files. Raises FolderWrong, FileProblem.
@@ -34,7 +34,7 @@ def respell_known(workspace: Workspace) -> int:
 
 
 def respell_unchanged(workspace: Workspace, sides: Sides) -> bool:
-    """Rename files under former names that hold what base has, such as a checkout of git brings.
+    """Rename files under former names that hold what base has, as a checkout of git brings.
 
     Return whether a file was renamed: what `sides` says of it no longer holds. Any other file of
     such a name is a draft. Raises FolderWrong.
@@ -44,7 +44,7 @@ def respell_unchanged(workspace: Workspace, sides: Sides) -> bool:
 
 
 def note_overtaken(workspace: Workspace, plan: Plan) -> None:
-    """Note which records move although the folder has a draft of them, before they move.
+    """Note the records that are about to move and of which the folder has a draft.
 
     Nobody who made such a draft saw the record's new version.
     """

@@ -40,7 +40,7 @@ TO_BE_PUSHED = "merged; to be pushed"
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The plan without what was merged, and what to remember of it."""
+    """The plan without the merged conflicts, and the facts to record about them."""
 
     plan: Plan
     memory: Memory = field(default_factory=Memory)
@@ -66,7 +66,7 @@ def join(
     plan: Plan,
     blocks: Mapping[Cid, bytes],
 ) -> Joined:
-    """Merge what `wants_merge` names; `blocks` holds the remote versions."""
+    """Merge the conflicts that `wants_merge` names; `blocks` holds the remote versions."""
     successors: list[Successor] = []
     errors: dict[RecordPath, SyncdError] = {}
     wanted = {conflict.path: conflict for conflict in wants_merge(plan, workspace.config)}
@@ -175,7 +175,7 @@ def _without(
 
 
 def _explained(conflict: Conflict, error: SyncdError | None) -> Conflict:
-    """Return the conflict with the reason why it was not merged, if that was tried."""
+    """Return the conflict with the reason why its merge failed, if a merge was tried."""
     if error is None:
         return conflict
     return replace(conflict, reason=f"{conflict.reason}; not merged: {error.message}")

@@ -36,7 +36,7 @@ WITH_COMMENTS = "the same record as a file whose comments the new one has no pla
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """What is to take the place of one file.
+    """The new content of one file.
 
     Attributes:
         expect: The file that was planned for; None: there must be no file.
@@ -58,13 +58,13 @@ class Successor:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What each file is now (None: there is none), and why others are as they were."""
+    """The new state of each file (None: there is none), and why others are unchanged."""
 
     files: Mapping[RecordPath, Seen | None]
     failed: Mapping[RecordPath, SyncdError]
 
     def memory(self, base: Mapping[RecordPath, Cid | None], blocks: Mapping[Cid, bytes]) -> Memory:
-        """Return what to remember: base moves to `base` where the file is what it should be."""
+        """Return the facts to record: base moves to `base` for each file that is as planned."""
         moved = {path: base[path] for path in self.files}
         waiting: dict[str, tuple[Waiting, ...]] = dict.fromkeys(self.files, ())
         waiting |= {path: (not_done(path, error),) for path, error in self.failed.items()}
@@ -78,7 +78,7 @@ class Placement:
 
 @dataclass(slots=True)
 class _Work:
-    """Successors on their way: what is to be written, removed and archived, and what is over."""
+    """The successors in progress: to write, to remove, to archive, and done."""
 
     writes: list[Replacement] = field(default_factory=list)
     removals: list[Seen] = field(default_factory=list)
@@ -88,7 +88,7 @@ class _Work:
 
 
 def supersede(folder: Folder, keeper: Keeper, successors: Sequence[Successor]) -> Placement:
-    """Give each file its successor; many are written with one wait for the disk.
+    """Replace each file by its successor; many are written with one wait for the disk.
 
     Each succeeds or fails by itself; no path may occur twice. What fails is as it was: it was
     edited meanwhile (FileChanged), its old version cannot be archived or the disk refuses
@@ -110,7 +110,7 @@ def supersede(folder: Folder, keeper: Keeper, successors: Sequence[Successor]) -
 
 
 def put(workspace: Workspace, successor: Successor) -> Seen | None:
-    """Give one file its successor now, outside a cycle, and return what the file is then.
+    """Replace one file by its successor now, outside a cycle; return the new state of the file.
 
     Raises what `supersede` collects. Records nothing: the next cycle sees an edit like any other.
     """
@@ -122,7 +122,7 @@ def put(workspace: Workspace, successor: Successor) -> Seen | None:
 
 
 def file_at(folder: Folder, path: RecordPath) -> Seen | None:
-    """Return which file is at `path`, also one that stands for no record; None: there is none.
+    """Return the file at `path`, even if it holds no record; None if there is none.
 
     Such a file has the CID of its bytes. Raises FileProblem if it cannot be read.
     """
@@ -134,7 +134,7 @@ def file_at(folder: Folder, path: RecordPath) -> Seen | None:
 
 
 def not_done(path: RecordPath, error: SyncdError) -> Waiting:
-    """Return what waits after a step was not carried out: another look, or a person."""
+    """Return the waiting item for a step that was not carried out."""
     if isinstance(error, FileChanged | SwapFailed):
         return Retry(path, error.message)
     return Problem(path, error.message, error.hint)
@@ -152,7 +152,7 @@ def _prepare(folder: Folder, keeper: Keeper, successors: Iterable[Successor]) ->
 
 
 def _plan(work: _Work, folder: Folder, root: int, keeper: Keeper, successor: Successor) -> None:
-    """Read the old file once, for its version, for the form of the new one, and to compare."""
+    """Read the old file once: to archive it, to take over its style, and to compare."""
     path, seen, cid = successor.path, successor.expect, successor.cid
     if seen is None:
         # There is no file: nothing to archive, and a removal is done already.
@@ -184,7 +184,7 @@ def _text(successor: Successor, old: bytes | None) -> bytes:
 def _versions(
     keeper: Keeper, successor: Successor, seen: Seen, old: bytes, new: bytes | None, forms: Forms
 ) -> Iterator[Superseded]:
-    """Yield the version that the file stands for: its record's block, or its very bytes.
+    """Yield the versions in the file: the block of its record, or its bytes.
 
     Both, if the file has words that are in no record and not in the text `new` either.
     """

@@ -85,12 +85,12 @@ class Uploads:
         self.sender = Sender(self.workspace, self.home)
 
     def take_halt(self) -> SyncdError | None:
-        """Return why uploads were broken off since the last call, or None."""
+        """Return why uploads stopped since the last call; None if they did not."""
         found, self._halt = self._halt, None
         return found
 
     async def attach(self, keeper: Keeper, steps: Sequence[Step], sides: Sides) -> list[Step]:
-        """Return the steps that may be sent: those that name no file, and those whose files are up.
+        """Return the steps that may be sent: those without files, and those with uploaded ones.
 
         What `blobs/` has and the PDS may have dropped is uploaded too. What becomes of the other
         steps is remembered: they wait.
@@ -125,13 +125,13 @@ class Uploads:
         return renew_texts(self.workspace, keeper, ready)
 
     def end(self, done: Iterable[RecordPath]) -> None:
-        """Believe no longer that the PDS has what these records name: they may be deleted again."""
+        """Forget that the PDS has the blobs of these records, which may be deleted again."""
         for path in done:
             for cid in self._named.get(path, ()):
                 self.sender.sent.pop(cid, None)
 
     def _parcels(self, steps: Sequence[Step], sides: Sides) -> dict[RecordPath, dict[str, Parcel]]:
-        """Return what each step needs on the PDS, by the file that has it."""
+        """Return the blobs that each step needs on the PDS, by the file that has the bytes."""
         workspace, naming = self.workspace, sides.attached
         found: dict[RecordPath, dict[str, Parcel]] = {}
         files = files_of(workspace.folder, workspace.config)
@@ -157,7 +157,7 @@ class Uploads:
         return found
 
     def _put_in_settled(self, keeper: Keeper, naming: Mapping[RecordPath, Naming]) -> None:
-        """Put references into files whose records both sides have already, files and all."""
+        """Put references into files whose records and blobs both sides have already."""
         base = self.workspace.state.base_of(naming)
         for path, item in naming.items():
             if base.get(path) == (cid := item.seen.cid):
@@ -170,7 +170,7 @@ class Uploads:
     def _carry_out(
         self, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
     ) -> Successor | Waiting | None:
-        """Return the file with the references of what was uploaded, or why one record waits.
+        """Return the file with the references of its uploads, or why the record waits.
 
         None: it may be sent as it is.
         """
@@ -193,7 +193,7 @@ class Uploads:
     def _with_sent(
         self, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
     ) -> Successor | None:
-        """Return the file of a record with the references of what it names; None if it has them.
+        """Return the file of a record with the references of its blobs; None if it has them.
 
         Raises what kept one of `parcels` from being sent, and as `_successor`.
         """
@@ -207,7 +207,7 @@ class Uploads:
     def _stopped(
         self, step: Step, item: Naming | None, parcels: Iterable[Parcel]
     ) -> Waiting | None:
-        """Return why what is not uploaded yet is not uploaded now; None if all is, or may be."""
+        """Return why the remaining uploads wait; None if nothing remains, or all may proceed."""
         if all(parcel.ref.cid in self.sender.sent for parcel in parcels):
             return None
         if self._halt is not None:
@@ -222,7 +222,7 @@ class Uploads:
         return next((ref for ref in refs if ref.cid == cid), None)
 
     def _successor(self, step: Step, seen: Seen, refs: Mapping[str, BlobRef]) -> Successor:
-        """Return the file of a record with references in the place of files, in its own style.
+        """Return the file of a record with references instead of files, in its own style.
 
         Raises BadData, BadJson, FileChanged or FileProblem if that is not possible now.
         """
@@ -248,7 +248,7 @@ class Uploads:
         successors: Sequence[Successor],
         planned: Mapping[RecordPath, Cid | None],
     ) -> dict[RecordPath, Waiting | None]:
-        """Write all of `successors` with one wait for the disk; return why each of them waits."""
+        """Write all of `successors` with one wait for the disk; return why any of them waits."""
         if not successors:
             return {}
         placed = supersede(self.workspace.folder, keeper, successors)
@@ -266,7 +266,7 @@ class Uploads:
         return found
 
     def _refusal(self, step: Step, refused: Refused) -> Refusal:
-        """Return why the PDS does not get a record, with the place of the file that it names."""
+        """Return why a record is not sent, with the place of the file that it names."""
 
         def refer(name: str) -> BlobRef:
             if name == refused.name:
@@ -288,7 +288,7 @@ class Uploads:
         return Refusal(step.path, step.local, reason, hint, line, column)
 
     def obey(self, change: Change, error: Rejected) -> Retry | None:
-        """Do what a refusal asks for; return that the record is sent again then.
+        """Carry out what a refusal asks for; return that the record is sent again.
 
         Upload what the PDS lacks, or give a file the type by which the PDS knows it.
         """
@@ -298,7 +298,7 @@ class Uploads:
         return self._obey_type(change, error) or self.again.obey(self.workspace, change, error)
 
     def _obey_type(self, change: Change, error: Rejected) -> Retry | None:
-        """Give a file that was uploaded here the type by which a refusal says the PDS knows it.
+        """Give an uploaded file the type that the PDS names in its refusal.
 
         Of two uploads of the same bytes the type of the first counts, and only a record shows it.
         """
@@ -321,7 +321,7 @@ class Uploads:
         return Retry(change.path, f"the PDS has a file of this record as {expected}")
 
     def _correct(self, keeper: Keeper, change: Change, old: BlobRef, new: BlobRef) -> None:
-        """Write the reference `new` for each `old` in the file of a record.
+        """Replace each reference `old` by `new` in the file of a record.
 
         Raises BadData, FileChanged or FileProblem if that is not possible now.
         """
@@ -359,7 +359,7 @@ class Uploads:
         return 0 if note is None or note.pds != self.home.account.pds else note.until
 
     def _close(self, error: UploadLimited) -> int:
-        """Upload nothing for as long as the PDS asked; return until when, in unix seconds."""
+        """Pause uploads for as long as the PDS asked; return the end in unix seconds."""
         until = self.workspace.now() + math.ceil(error.retry_seconds)
         self.workspace.state.keep(UploadPause(self.home.account.pds, until))
         return until

@@ -72,13 +72,13 @@ class Batched:
         return pusher.pushed
 
     def _requests(self, batch: Sequence[Change], room: Limits) -> Iterator[Sequence[Change]]:
-        """`batch`, cut to `room`, cut again: limits may be lower now, and `validate` differ."""
+        """Cut `batch` to `room`, and again: limits may be lower now, and `validate` may differ."""
         now = room_of(self.pusher.limits)
         for part in [batch] if now == room else batches(batch, now, encoded_size):
             yield from validated_alike(part, self.pusher.validate)
 
     async def _within_budget(self, batch: Sequence[Change], swap: Cid | None) -> Cid | None:
-        """Send as much of a batch as fits: one that does not would empty what is left."""
+        """Send as much of a batch as fits the budget, so that none of the budget is wasted."""
         allowance = self.pusher.allowance
         count = fitting(batch, allowance.room())
         if count:
@@ -98,7 +98,7 @@ class Batched:
             return await self._divided(batch, swap, error)
 
     async def _sent(self, batch: Sequence[Change], swap: Cid | None) -> Cid | None:
-        """Send one batch as it is, and remember its answer. Raises Rejected."""
+        """Send one batch as it is, and record its answer. Raises Rejected."""
         if not batch:
             return swap
         self.pusher.allowance.charge(batch_points(batch))
@@ -149,7 +149,7 @@ class Batched:
         return swap
 
     def _named(self, error: Rejected, batch: Sequence[Change]) -> int | None:
-        """Return which of `batch` an error names, if that one may be sent before the others."""
+        """Return the member of `batch` that an error names, if it may be sent before the others."""
         at = named_write(error, len(batch))
         if at is None or self.counts_alike is False:
             return None
@@ -159,7 +159,7 @@ class Batched:
     async def _without_the_named(
         self, batch: Sequence[Change], swap: Cid | None, error: Rejected
     ) -> Cid | None:
-        """Set aside what is named as refused, until the rest is taken; then refuse that.
+        """Set aside the change that a refusal names until the rest is accepted; then refuse it.
 
         Each refused change costs one request. A PDS may number the writes of a batch in its own
         way, so what was set aside goes along at the end: a PDS that is right names it there once
@@ -190,7 +190,7 @@ class Batched:
     async def _rest(
         self, rest: Sequence[Change], swap: Cid | None, error: Rejected | None, at: int | None
     ) -> Cid | None:
-        """Send what was not named; `error` if that was refused already, and names none.
+        """Send the changes that were not named; divide them if they are refused.
 
         `at` is set if the PDS has named one of the others only, so that it calls the rest good.
         """
@@ -209,7 +209,7 @@ class Batched:
     async def _refuse(
         self, aside: Sequence[tuple[Change, Rejected]], swap: Cid | None
     ) -> Cid | None:
-        """Refuse what was set aside: without a proof that the PDS meant it, after it went alone."""
+        """Refuse the changes set aside; if the PDS may have meant others, send each alone first."""
         for change, error in aside:
             if self.counts_alike:
                 await self.pusher.refuse_alone(change, error, is_guarded=swap is not None)

@@ -19,7 +19,7 @@ STEPS = (OLD_JSON_BYTES, 64 * 1024, 32 * 1024, 16 * 1024)
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What is known of one PDS, in bytes.
+    """The known limits of one PDS on a body, in bytes.
 
     Attributes:
         room: The most that one request may have.
@@ -32,11 +32,11 @@ class Body:
     refused: int | None = None
 
     def after_passing(self, size: int) -> Body:
-        """Return what is known after the PDS took a body of `size` bytes."""
+        """Return the limits after the PDS accepted a body of `size` bytes."""
         return self if size <= self.passed else replace(self, passed=size)
 
     def after_refusal(self, size: int) -> Body:
-        """Return what is known after the PDS refused a body of `size` bytes as too large."""
+        """Return the limits after the PDS refused a body of `size` bytes as too large."""
         room = next((step for step in STEPS if step < size), STEPS[-1])
         if self.passed < size:
             # What passed before is a better guess than a step below it, and, where a refusal
@@ -47,11 +47,11 @@ class Body:
 
 
 def body_bytes(batch: Sequence[Change]) -> int:
-    """Return the bytes of the request for `batch`, the most that its frame may take included."""
+    """Return the size of the request for `batch` in bytes, with the largest possible frame."""
     return ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
 
 
 def shows_a_limit(error: Rejected, size: int, room: int) -> bool:
-    """Return True if a refusal shows that the PDS takes less than `room`, by a body of `size`."""
+    """Return whether the refusal of a body of `size` shows a limit below `room`."""
     is_of_the_body = isinstance(error, TooLarge) and error.status == 413
     return is_of_the_body and STEPS[-1] < size <= room

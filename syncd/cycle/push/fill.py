@@ -13,7 +13,7 @@ from syncd.model import Change, split_record_path
 
 
 def fill(folder: Folder, change: Change, root: int) -> Change:
-    """Return the change with its record, read again from the folder that is open as `root`.
+    """Return the change with its record, read again from the open folder `root`.
 
     A deletion is proven again too: some editors leave no file for a moment while they save.
 

@@ -41,7 +41,7 @@ _LOST = "the PDS lost this record when another record with the same content was 
 
 @dataclass(slots=True)
 class Keeping:
-    """What is known of one PDS, in the state file.
+    """The records of one PDS that may lose their content, in the state file.
 
     Attributes:
         filled: Reads the file of a change and returns the change with its record. Raises
@@ -76,7 +76,7 @@ class Keeping:
             self._keep(replace(known, doubted=every, is_proof=is_old))
 
     async def look(self, sight: Sight, *, is_guarded: bool) -> None:
-        """Ask for the noted records that the tree of `sight` names; write again what is gone.
+        """Look up the noted records that the tree of `sight` names; write the missing ones again.
 
         `is_guarded`: the PDS refuses a batch on another commit than that of `sight`.
         """
@@ -106,7 +106,7 @@ class Keeping:
             return False
 
     async def _write_again(self, lost: Sequence[tuple[RecordPath, Cid]], swap: Cid | None) -> bool:
-        """Write records anew that the tree names and the PDS has lost. False: try it once more.
+        """Write records again that the tree names and the PDS has lost. False: try again later.
 
         All of them are deleted before any is written: where two are equal, the deletion of the
         second would take the content of the first again.
@@ -144,7 +144,7 @@ class Keeping:
             self.tell(f"{change.path}: {_LOST}; {what}")
 
     def _replaceable(self, path: RecordPath, cid: Cid) -> Change | None:
-        """Return the creation of the record, if the folder and base have it as it was."""
+        """Return the creation of the record, if folder and base still have that version."""
         try:
             if self.workspace.state.base_of([path]).get(path) != cid:
                 raise FileChanged("it has changed here meanwhile")

@@ -17,7 +17,7 @@ from syncd.values import dataclass
 
 
 class Unseen(Enum):
-    """What is known of a record that the PDS did not answer for; None would be its absence."""
+    """The state of a record that the PDS did not answer for; None would mean that it is absent."""
 
     UNSEEN = "unseen"
 
@@ -26,7 +26,7 @@ UNSEEN: Final = Unseen.UNSEEN
 
 
 class Unclear(PdsError):
-    """The PDS does not say what one record is now; nothing was written."""
+    """The PDS does not report the state of one record; nothing was written."""
 
     effect = "nothing was written; the change waits until syncd looks again"
     advice = "nothing"
@@ -45,7 +45,7 @@ class Looks:
     known: Cid | None = None
 
     async def check(self, change: Change) -> bool:
-        """Return if the record is still `change.before`: whether the PDS has its content, too.
+        """Check that the record is still `change.before`; return whether the PDS has its content.
 
         A PDS may lose it with that of an equal record that was edited or deleted. Only the tree
         has the record then, and what replaces or deletes it takes nothing away.
@@ -82,7 +82,7 @@ class Looks:
         return newest == self.known
 
     async def at(self, path: RecordPath) -> Cid | Unseen | None:
-        """Return the record as it is now; UNSEEN if the PDS does not answer for it.
+        """Return the present version of the record; UNSEEN if the PDS does not answer for it.
 
         Raises RateLimited.
         """

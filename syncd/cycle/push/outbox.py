@@ -72,7 +72,7 @@ Key: TypeAlias = tuple[RecordPath, Cid | None, Cid | None]
 
 @dataclass(frozen=True, slots=True)
 class Pushing:
-    """How far a push is: records done, of how many, and how long the budget keeps the last back."""
+    """The progress of a push: records done, in total, seconds until the budget allows the rest."""
 
     done: int
     total: int
@@ -81,7 +81,7 @@ class Pushing:
 
 @dataclass(slots=True)
 class Outbox:
-    """Sends what plans say is to be pushed.
+    """Sends the pushes of plans.
 
     `denied` are changes that were sent alone and refused, because the PDS names another record
     there than its tree. If they are planned again, on a tree that still has what they replace, the
@@ -115,12 +115,12 @@ class Outbox:
         )
 
     def move(self, home: Home) -> None:
-        """Send to another PDS from now on: the account lives there."""
+        """Send to another PDS from now on, to which the account has moved."""
         self.home, self.allowance = home, Allowance(self.workspace, home)
         self.uploads = Uploads(self.workspace, home)
 
     def ledger(self) -> Ledger:
-        """Return the write points that were spent, and what the PDS says of them."""
+        """Return the write points that were spent, and the limits that the PDS reports."""
         return self.allowance.ledger()
 
     async def pause(self, sleep: Callable[[float], Awaitable[None]], jitter: float) -> None:
@@ -139,7 +139,7 @@ class Outbox:
         return min(LONGEST_PAUSE_SECONDS, loss + (doubt.seconds(jitter) if self.doubts else 0.0))
 
     async def look_after(self, sight: Sight) -> None:
-        """Ask for the records that an earlier deletion may have taken the content of."""
+        """Look up the records whose content an earlier deletion may have taken."""
         guards = self.workspace.state.note(KnownGuards)
         is_guarded = guards is not None and guards.honoured and guards.pds == self.home.account.pds
         await self._keeping().look(sight, is_guarded=is_guarded)
@@ -175,7 +175,7 @@ class Outbox:
         return await self.uploads.attach(keeper, kept, sides), lost
 
     def _record(self, memory: Memory) -> None:
-        """Remember what an answer says; its rev only if it is one that the repo may have now."""
+        """Record an answer; its rev only if the repo can have that rev now."""
         memory = believable(memory, self.workspace, self.home.pds.server_time)
         self.workspace.state.record(memory)
 
@@ -243,7 +243,7 @@ class Outbox:
         return {RecordPath(item.path): item for item in waiting if isinstance(item, Moved)}
 
     def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
-        """Return what passes on to `on_push` how far the push of `changes` is."""
+        """Return a function that reports the progress of pushing `changes` to `on_push`."""
         points, total = batch_points(changes), len(changes)
 
         def tell(done: int) -> None:
@@ -256,7 +256,7 @@ class Outbox:
     def _goes_alone(
         self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]
     ) -> bool:
-        """Whether a change of a push of `count` goes by itself, not in a batch."""
+        """Return whether a change goes alone, not in a batch, in a push of `count` changes."""
         # No swap guards a batch there; a change alone is at least looked at before and after. A
         # creation needs neither: the PDS refuses it over an existing record.
         if guards is Guards.NONE:
@@ -270,7 +270,7 @@ class Outbox:
         return count == 1 and guards is Guards.UNTRIED and change.after is not None
 
     async def lost(self, paths: Sequence[RecordPath]) -> list[RecordPath]:
-        """Those of `paths` whose record the PDS says it does not have, although its tree names it.
+        """Return those of `paths` whose record the tree names and the PDS says it does not have.
 
         None where guards are ignored: elsewhere a write over what came back meanwhile is refused.
         """
@@ -285,7 +285,7 @@ class Outbox:
         return self.doubts >= DOUBTS or self.workspace.now() < self.busy_until
 
     def _count_loss(self, pushed: Pushed) -> None:
-        """Only a push that got nothing done has lost; one that got somewhere continues."""
+        """Count a push that lost its swap only if it got nothing done; otherwise it continues."""
         self.losses = self.losses + 1 if pushed.is_overtaken and not pushed.done else 0
         if self.losses >= SWAP_LOSSES:
             self.losses, self.busy_until = 0, self.workspace.now() + BUSY_SECONDS
@@ -309,7 +309,7 @@ class Outbox:
             self.workspace.state.keep(named)
 
     def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
-        """Those of changes that are done by now, or are other ones, are forgotten."""
+        """Return the failures without those of changes that are done or have changed."""
         done = set(pushed.done)
         wanted = {change.path: _key(change) for change in changes if change.path not in done}
         gone = {change.path for change in changes}
@@ -330,7 +330,7 @@ class Outbox:
         return replace(self.limits, json_bytes=self._body().room, writes=writes)
 
     def _body(self) -> Body:
-        """Return what is known of how large a body this PDS takes.
+        """Return the known limits of this PDS on a body.
 
         After a while a large one is tried again; if it is refused, what passed before is not
         looked for anew.
@@ -342,7 +342,7 @@ class Outbox:
         return Body(min(most, room), known.passed, known.refused)
 
     async def _guards(self) -> Guards:
-        """Find what this PDS honours, once; then it is remembered with the PDS's name.
+        """Find out once which guards this PDS honours, and remember it with the name of the PDS.
 
         That it does not honour a guard is believed for a while: it may have been upgraded since.
         """
@@ -359,7 +359,7 @@ class Outbox:
         return Guards.UNTRIED if known.records is None or is_old else Guards.BATCH
 
     async def _are_guards_honoured(self) -> bool:
-        """Ask by a write that changes nothing. In a pause between writes it is not sent either."""
+        """Ask with a write that changes nothing, but not during a pause between writes."""
         self.allowance.check(1)
         return await self.allowance.heeding(self.home.pds.honours_swaps())
 
@@ -371,7 +371,7 @@ class Outbox:
     def _filled(
         self, light: Sequence[Change], missing: set[Cid | RecordPath | None]
     ) -> Iterator[Change]:
-        """Yield the changes with their records, read a few ahead of their turn.
+        """Yield the changes with their records; read a few ahead.
 
         The content and the path of one that is left out are added to `missing`.
         """
@@ -388,7 +388,7 @@ class Outbox:
             yield from filled
 
     def _is_since(self, at: int, seconds: int) -> bool:
-        """Return True for so long after `at`; not before it, as where the clock was ahead then."""
+        """Return whether `at` was less than this long ago; False if `at` is in the future."""
         return 0 <= self.workspace.now() - at < seconds
 
 
@@ -397,7 +397,7 @@ def _key(change: Change) -> Key:
 
 
 def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:
-    """Return `pushed`; if the budget stopped it, with when the rest follows."""
+    """Return `pushed`; if the budget stopped it, with the time at which the rest follows."""
     if not isinstance(pushed.halted, RateLimited) or isinstance(pushed.halted, LoginLimited):
         return pushed
     done: set[RecordPath] = set(pushed.done)

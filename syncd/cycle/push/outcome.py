@@ -16,7 +16,7 @@ from syncd.values import dataclass
 
 
 class Guards(StrEnum):
-    """Which guards of a write a PDS is known to honour.
+    """The guards of a write that a PDS is known to honour.
 
     A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
     batch's alone, which is so where null is taken for no guard; or none.
@@ -30,7 +30,7 @@ class Guards(StrEnum):
 
 @dataclass(slots=True)
 class Pushed:
-    """What became of one push. `halted` is why the rest was not sent, if it was not.
+    """The results of one push. `halted` is why the rest was not sent, if it was not.
 
     `denied` are the changes for which the PDS named another record than the one they replace, and
     `failed` those that were sent alone, on which the PDS failed, and that were not carried out.
@@ -48,14 +48,14 @@ class Pushed:
 
 
 def believable(memory: Memory, workspace: Workspace, server_time: float | None) -> Memory:
-    """Return `memory` without its newest rev, if that is far ahead of all clocks."""
+    """Return `memory`, without its newest rev if that is far ahead of all clocks."""
     rev = memory.newest
     is_ahead = rev is not None and rev > latest_rev(workspace, server_time)
     return replace(memory, newest=None) if is_ahead else memory
 
 
 def departing(batch: Sequence[Change]) -> Memory:
-    """Return what to remember before `batch` is sent: if no answer comes, it is known as ours."""
+    """Return the facts to record before `batch` is sent, to recognise it if no answer comes."""
     return Memory(waiting={change.path: (departure(change),) for change in batch})
 
 
@@ -66,7 +66,7 @@ def departure(change: Change) -> Departure:
 def validated_alike(
     batch: Sequence[Change], validate: Callable[[RecordPath], bool | None]
 ) -> Iterator[Sequence[Change]]:
-    """`batch` in parts, because a request has one `validate` for all its records."""
+    """Divide `batch` into parts: a request has one `validate` for all its records."""
     kinds = sorted({validate(c.path) for c in batch if c.after is not None}, key=str)
     for kind in kinds[:-1]:
         yield [c for c in batch if c.after is not None and validate(c.path) is kind]
@@ -75,5 +75,5 @@ def validated_alike(
 
 
 def room_of(limits: Limits) -> Limits:
-    """Return what is left of a request for its writes."""
+    """Return the room that a request has left for its writes."""
     return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)

@@ -65,7 +65,7 @@ class Overheard:
     _met: deque[tuple[RecordPath, Cid]] = field(default_factory=lambda: deque(maxlen=MOST_WRITES))
 
     def hear(self, event: CommitEvent) -> bool:
-        """Take an event of this repo. True if it shows that a version was overwritten unseen."""
+        """Take an event of this repo; return whether a version was overwritten unseen."""
         self._events.append(event)
         while len(self._events) > MOST_EVENTS or self._size() > MOST_BYTES:
             self._events.popleft()
@@ -81,7 +81,7 @@ class Overheard:
         self._compare(self._events)
 
     def take_silence(self, change: Change) -> None:
-        """Take a write that got no usable answer: it may have been carried out all the same."""
+        """Take a write without a usable answer, which the PDS may have carried out."""
         if self.is_listening:
             self._sent.append(_Sent(change.path, change.before, change.after, None))
             self._compare(self._events)
@@ -107,7 +107,7 @@ class Overheard:
         return bool(unseen)
 
     def _ours(self, event: CommitEvent) -> Iterator[tuple[_Sent, Op]]:
-        """Yield the writes of ours that `event` is about, with what it says of each."""
+        """Yield the writes of ours that `event` contains, with its claim about each."""
         if not self._sent:
             return
         ops = {op.path: op for op in event.ops}
@@ -119,7 +119,7 @@ class Overheard:
                 yield sent, op
 
     def _report(self, sent: _Sent, prev: Cid) -> None:
-        """Say what was overwritten, and keep it if its block was heard."""
+        """Report the version that was overwritten, and keep it if its block was heard."""
         block = self._block(prev)
         is_kept = block is not None and self._keep(sent, prev, block)
         where = (

@@ -24,13 +24,13 @@ _VALUE: Final = re.compile(r"^\$(?:\.writes\[[0-9]{1,6}\])?(?:\.(?:record|value)
 
 
 def named_write(error: Rejected, count: int) -> int | None:
-    """Return which of `count` writes, counted from 0, an error names; None if it names none."""
+    """Return the number, from 0, of the write among `count` that an error names; None if none."""
     found = _WRITE.match(error.place)
     return int(found[1]) if found is not None and count > 1 and int(found[1]) < count else None
 
 
 def place_in_record(error: Rejected) -> tuple[str | int, ...] | None:
-    """Return the keys and indexes that lead to the fault in the record; None if none is named."""
+    """Return the keys and indexes that lead to the fault in the record; None without a place."""
     if not error.place:
         return None
     rest = _VALUE.sub("", error.place)
@@ -38,7 +38,7 @@ def place_in_record(error: Rejected) -> tuple[str | int, ...] | None:
 
 
 def find_in_file(folder: Folder, change: Change, error: Rejected) -> Position:
-    """Return the line and column of what `error` names, if the file is still what was sent."""
+    """Return the line and column of the place that `error` names, if the file is unchanged."""
     steps = place_in_record(error)
     if steps is None or change.after is None:
         return None, None

@@ -20,7 +20,7 @@ from syncd.state import History, Provenance, State, Superseded
 async def keep_records(
     keeper: Keeper, state: State, sight: Sight, pds: Pds, steps: Sequence[Step]
 ) -> Failed:
-    """Archive what each of `steps` overwrites in the repo; return why some of it could not be.
+    """Archive the records that `steps` overwrite in the repo; return why some could not be.
 
     NotFound: the PDS does not give the old record. FileProblem: history cannot keep it.
     """
@@ -43,7 +43,7 @@ async def keep_records(
 
 
 def _known(state: State, history: History, path: RecordPath, cid: Cid) -> bytes | None:
-    """Return the record if it is at hand: in the state file, or in history from an earlier time."""
+    """Return the record if it is here: in the state file, or in history."""
     found = state.block(path, cid)
     if found is not None:
         return found
@@ -54,7 +54,7 @@ def _known(state: State, history: History, path: RecordPath, cid: Cid) -> bytes 
 
 
 def not_kept(path: RecordPath, error: SyncdError) -> Waiting:
-    """Return what waits where a version could not be kept.
+    """Return the waiting item for a step whose old version could not be kept.
 
     One that the PDS does not give may be seen again: so the next cycle looks once more.
     """

@@ -92,12 +92,12 @@ class Pusher:
     looks: Looks = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know nothing of the PDS but the limits that it is to be asked under."""
+        """Begin with no knowledge of the PDS but its known limits."""
         self.body = Body(self.limits.json_bytes)
         self.looks = Looks(self.pds)
 
     async def push_singly(self, changes: Iterable[Change], guards: Guards, head: Cid) -> Pushed:
-        """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
+        """Send `changes` one by one, so that unrelated commits of others do not interfere.
 
         They were planned against the commit `head`. One that gets no usable answer does not hold
         the others back, in the next push neither. If the PDS takes others and fails on that one
@@ -128,14 +128,14 @@ class Pusher:
     # --- Before a request -------------------------------------------------------------------------
 
     def due(self, batch: Sequence[Change]) -> Sequence[Change]:
-        """`batch` without the deletions of what is missing; those wait."""
+        """Return `batch` without the deletions of missing records; those wait."""
         late = [c for c in batch if c.after is None and self._is_missing(c)]
         for change in late:
             self._wait(change, Retry(change.path, NOT_MOVED_YET), *self._moved_of(change))
         return [change for change in batch if change not in late] if late else batch
 
     def leave(self, batch: Sequence[Change]) -> None:
-        """Remember that `batch` is about to be sent."""
+        """Record that `batch` is about to be sent."""
         leaving = departing(batch)
         waiting: dict[str, tuple[Waiting, ...]] = {
             c.path: (*leaving.waiting[c.path], *self._moved_of(c)) for c in batch
@@ -180,7 +180,7 @@ class Pusher:
         return await self.allowance.heeding(request)
 
     async def _trying(self, change: Change) -> Written:
-        """Send the first update so that it shows whether the PDS honours swapRecord, at no risk."""
+        """Send the first update so that it safely shows whether the PDS honours swapRecord."""
         if change.before is None:
             # A creation needs no guard, so it shows nothing of them.
             return await self._created(change)
@@ -211,7 +211,7 @@ class Pusher:
         return await self.allowance.heeding(self.pds.write([change], swap=None, validate=validate))
 
     async def _unguarded(self, change: Change) -> Written:
-        """Look, write, look again: the nearest thing to a swap where the PDS offers none."""
+        """Look, write, and look again: the closest to a swap that this PDS allows."""
         if change.before is None:
             return await self._created(change)
         if not await self.looks.check(change):
@@ -237,7 +237,7 @@ class Pusher:
         return await self.allowance.heeding(request)
 
     async def _proven(self, change: Change, written: Written) -> Written:
-        """`written`, if the repo has it. Raises SwapFailed."""
+        """Return `written` if the repo has it. Raises SwapFailed."""
         found, stored = await self.looks.at(change.path), written.cids[0]
         if found is UNSEEN:
             # The tree will show it: until then the path waits, as after every write.
@@ -252,7 +252,7 @@ class Pusher:
         return written
 
     async def _look_whether_it_is_up(self, error: Unknown, unclear: int) -> None:
-        """Raise `error` unless it makes sense to send something else to this PDS."""
+        """Raise `error` unless the PDS can take another request."""
         if unclear > 1 and not self.pushed.done:
             raise error
         try:
@@ -261,7 +261,7 @@ class Pusher:
             raise error from None
 
     async def _judge(self, unclear: Sequence[tuple[Change, Unknown]]) -> None:
-        """Look again at what got no usable answer; refuse what fails again and again."""
+        """Look again at changes without a usable answer; refuse those that fail repeatedly."""
         for change, error in unclear:
             found = await self.looks.at(change.path)
             if self.guards is Guards.NONE and found is not UNSEEN and found == change.after:
@@ -282,7 +282,7 @@ class Pusher:
                 self.pushed.halted = error
 
     async def _takes_others(self) -> bool:
-        """Whether the PDS carries out writes at this time: it did, or it looks at their guards."""
+        """Return whether the PDS carries out writes now: it did, or it checks their guards."""
         if self.pushed.done or self.guards is Guards.NONE:
             return bool(self.pushed.done)
         try:
@@ -293,7 +293,7 @@ class Pusher:
     # --- What an answer says ----------------------------------------------------------------------
 
     def confirm(self, batch: Sequence[Change], written: Written) -> None:
-        """Move base to what was sent, for every record.
+        """Move base to the version that was sent, for every record.
 
         Also where the PDS stored something else: then that is what the repo made of this base, and
         the next cycle pulls it.
@@ -317,7 +317,7 @@ class Pusher:
         self.on_done(len(self.pushed.done))
 
     async def refuse_alone(self, change: Change, error: Rejected, *, is_guarded: bool) -> None:
-        """Say what the refusal of one change means: where no guard was sent, a look shows it.
+        """Interpret the refusal of one change; if no guard was sent, look at the record first.
 
         Some PDSes carry a deletion out and then refuse it, and a creation is refused for what is
         there as it is for what it holds.
@@ -334,7 +334,7 @@ class Pusher:
         self.refuse(change, error)
 
     def refuse(self, change: Change, error: Rejected) -> None:
-        """Leave a change to a person: the PDS does not take it, and nothing here can be done."""
+        """Leave a change to a person: the PDS refuses it, and syncd cannot correct it."""
         if (corrected := self.obey(change, error)) is not None:
             self._wait(change, corrected)
             return
@@ -351,12 +351,12 @@ class Pusher:
         self.answers.log_refusal(change, cause.reason)
 
     def _sizes(self, change: Change) -> str:
-        """Return how large the request is, and what the PDS took before, for a sentence."""
+        """Return the size of the request and of the largest accepted one, for a message."""
         taken = f"; the largest that it accepted has {self.body.passed}" if self.body.passed else ""
         return f" (its request has {body_bytes([change])} bytes{taken})"
 
     def miss(self, change: Change) -> None:
-        """Note that this push does not bring a change to where it was to be."""
+        """Note that this push leaves out a change, so that dependent deletions wait."""
         self.missing.update((change.after, change.path))
 
     def _wait(self, change: Change, *items: Waiting) -> None:

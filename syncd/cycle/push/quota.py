@@ -32,23 +32,23 @@ class Allowance:
     _heard: RateLimit | None = None
 
     def ledger(self) -> Ledger:
-        """Return what was spent so far, corrected by what the PDS said last."""
+        """Return the points spent so far, corrected by the last report of the PDS."""
         self._hear()
         return read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
 
     def room(self) -> int:
-        """How many points may be sent now."""
+        """Return how many points may be sent now."""
         return self.ledger().room(self.workspace.now())
 
     def charge(self, points: int) -> None:
-        """Write down that `points` are about to be sent. Raises RateLimited if they do not fit."""
+        """Record that `points` are about to be sent. Raises RateLimited if they do not fit."""
         self.check(points)
         now, ledger, pds = self.workspace.now(), self.ledger(), self.home.account.pds
         left = (limits_of(ledger.after(points, now), pds),) if ledger.announcements else ()
         self.workspace.state.spend(now, points, forget_before=now - DAY.seconds, notes=left)
 
     def check(self, points: int) -> None:
-        """Raise RateLimited, saying for how long, unless `points` may be sent now."""
+        """Raise RateLimited, with the pause, unless `points` may be sent now."""
         now, ledger = self.workspace.now(), self.ledger()
         if not ledger.fits(points, now):
             wait = ledger.fits_at(points, now) - now
@@ -61,7 +61,7 @@ class Allowance:
             )
 
     async def heeding(self, request: Awaitable[Answer]) -> Answer:
-        """Send a request to write, and write down at once if the PDS asks for a pause."""
+        """Send a write, and record at once a pause that the PDS asks for."""
         try:
             return await request
         except LoginLimited:
@@ -72,7 +72,7 @@ class Allowance:
             raise
 
     def close(self, error: RateLimited) -> None:
-        """Send no write for as long as the PDS asked when it refused one.
+        """Pause writes for as long as the PDS asked when it refused one.
 
         A PDS that has too much to do shows no limit: only a refusal for the rate of writes does.
         """
@@ -82,7 +82,7 @@ class Allowance:
         self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=is_counted))
 
     def _hear(self) -> None:
-        """Take up what the answers since the last call have said."""
+        """Take over the limits in the answers since the last call."""
         limit = self.home.pds.rate_limit
         if limit is not None and limit is not self._heard:
             self._heard = limit

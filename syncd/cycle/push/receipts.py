@@ -37,7 +37,7 @@ PUSHES = "pushed.db"
 
 @dataclass(slots=True)
 class Receipts:
-    """What became of the pushes of one mirror.
+    """The answers to the pushes of one mirror.
 
     Attributes:
         own: The mirror's `.syncd` directory.
@@ -55,16 +55,16 @@ class Receipts:
     overheard: Overheard = field(init=False)
 
     def __post_init__(self) -> None:
-        """Have heard nothing."""
+        """Begin without an answer."""
         history = History(self.own / HISTORY_FILE)
         self.overheard = Overheard(history, self.now, self.say)
 
     def say(self, sentence: str) -> None:
-        """Keep a sentence for people until it is taken."""
+        """Keep a remark until `take` returns it."""
         self.sentences.append(sentence)
 
     def log(self, batch: Sequence[Change], written: Written) -> None:
-        """Add a batch that the PDS took to the activity log, before it is remembered as done.
+        """Add an accepted batch to the activity log, before base moves.
 
         After a stop between the two, the next cycle finds that it is in the log.
         """
@@ -85,7 +85,7 @@ class Receipts:
         ActivityLog(self.own).keep([Activity(*named, pds=self.pds(), reason=reason)])
 
     def keep(self, batch: Sequence[Change], written: Written) -> None:
-        """Keep what the PDS said of each record that it took."""
+        """Keep the answer of the PDS for each record that it accepted."""
         self.overheard.take_answer(batch, written)
         at = self.now()
         validations = [*written.validation, *[None] * len(written.cids)]
@@ -98,7 +98,7 @@ class Receipts:
             Pushes(self.own / PUSHES).keep(pushes, forget_before=at - self.days * DAY.seconds)
 
     def lose(self, change: Change, found: Cid | None, reason: str, rev: Tid | None = None) -> None:
-        """Keep what was sent: the repo has `found` in its place."""
+        """Keep the version that was sent: the repo has `found` instead."""
         self.sentences.append(f"{change.path}: {reason}")
         if change.after is None or change.block is None:
             return
@@ -109,6 +109,6 @@ class Receipts:
             History(self.own / HISTORY_FILE).keep([version])
 
     def take(self) -> tuple[str, ...]:
-        """Return the sentences since the last time."""
+        """Return the remarks since the last call."""
         taken, self.sentences = tuple(self.sentences), []
         return taken

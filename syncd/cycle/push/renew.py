@@ -25,7 +25,7 @@ _RECENT = 50
 
 
 def renew_texts(workspace: Workspace, keeper: Keeper, steps: Sequence[Step]) -> list[Step]:
-    """Return the steps that may be sent, with the versions that their files have then.
+    """Return the steps that may be sent, with the present versions of their files.
 
     What cannot be written now waits for the next cycle.
     """
@@ -81,7 +81,7 @@ def _before(workspace: Workspace, keeper: Keeper, step: Step) -> Record | None:
 
 
 def _typed(keeper: Keeper, step: Step) -> Record | None:
-    """Return the file as it was before this was last done here, in case it was not sent since."""
+    """Return the file as it was before its text was last renewed here, if it was not sent since."""
     events = keeper.history.events(step.path, _RECENT)
     cid = next((event.cid for event in events if event.reason == _REASON), None)
     return None if cid is None else _record(keeper.history.content(cid))

@@ -46,7 +46,7 @@ SILENCES: Final = 2
 
 
 class Refused(Exception):
-    """The PDS takes no such blob. `error` says why."""
+    """The PDS refuses such a blob. `error` says why."""
 
     def __init__(self, name: str, error: Rejected) -> None:
         super().__init__(name)
@@ -107,7 +107,7 @@ class Sender:
         self.workspace.state.attachments.keep_stamps(placed)
 
     def take(self, parcel: Parcel) -> BlobRef:
-        """Return how the PDS refers to a parcel of the last `send_all`.
+        """Return the reference of the PDS to a parcel of the last `send_all`.
 
         Raises what kept it from being sent: Refused, UploadLimited, FileChanged and so on.
         """
@@ -163,14 +163,14 @@ class Sender:
         self.sent[found.cid] = found
 
     def _keep_count(self) -> None:
-        """Remember how many more blobs the PDS takes, if its answers said that."""
+        """Record how many more blobs the PDS accepts, if its answers say that."""
         told, pds = self.home.pds.upload_limit, self.home.account.pds
         if told is not None:
             found = KnownUploads(pds, told.remaining, told.limit, math.ceil(told.reset_at))
             self.workspace.state.keep(found)
 
     async def _limit(self) -> int | None:
-        """Return the largest blob that the PDS takes by its own word, asked for once.
+        """Return the largest blob that the PDS says it accepts; ask once.
 
         None where it does not say: then an upload shows it.
         """

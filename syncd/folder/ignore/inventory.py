@@ -63,7 +63,7 @@ class NoRecord:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a list of these needs to know.
+    """The facts that a list of these needs.
 
     Attributes:
         in_scope: Whether a collection belongs to the mirror.
@@ -82,7 +82,7 @@ class Inventory:
     beside: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def take(self, root: int) -> list[NoRecord]:
-        """Return what lies below the open directory `root` and is no record, by path."""
+        """Return, by path, the entries below the open directory `root` that are no records."""
         found: list[NoRecord] = []
         for name in sorted(os.listdir(root)):
             if name in OURS or name.startswith("."):
@@ -141,7 +141,7 @@ class Inventory:
                 yield from () if is_ours else (self._other(path, form.ending),)
 
     def _ignored(self, collection: str, files: Collection[str]) -> set[str]:
-        """Return those of `files` that are ignored and no records."""
+        """Return those of `files` that are ignored and hold no record."""
         found = {name for name in files if self.rules.match(f"{collection}/{name}")}
         paths = {name: self._path(f"{collection}/{name}") for name in found}
         records = self.records([path for path in paths.values() if path is not None])
@@ -190,7 +190,7 @@ def _named_by_records(count: int) -> str:
 
 
 def _pictures_in(root: int, name: str) -> int:
-    """Return how many pictures a directory and those below it have; 0 if they have other files."""
+    """Count the pictures in and below a directory; return 0 if it has other files."""
     count, seen = 0, 0
     waiting: list[tuple[str, ...]] = [(name,)]
     while waiting:

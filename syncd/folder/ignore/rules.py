@@ -40,7 +40,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Rules:
-    """What is ignored at one moment.
+    """The ignored names at one moment.
 
     Attributes:
         text: The content of `.syncdignore`; empty without one.
@@ -52,13 +52,13 @@ class Rules:
 
     @property
     def digest(self) -> bytes:
-        """A value that is another one whenever other names may be ignored."""
+        """Return a value that changes whenever other names may be ignored."""
         whole = "\0".join((_builtin().pattern, self.text, str(self.unreadable)))
         return hashlib.sha256(whole.encode("utf-8")).digest()[:8]
 
     @property
     def problem(self) -> Problem | None:
-        """What a person has to fix in the file: the first thing that syncd cannot understand."""
+        """Return the first thing in the file that syncd cannot understand, as a problem."""
         return self.unreadable or (self._parsed[1] if self.text else None)
 
     def excludes(self, relative: str) -> bool:
@@ -70,7 +70,7 @@ class Rules:
         return self.problem is not None or self.match(relative) is not None
 
     def match(self, relative: str) -> Match | None:
-        """Return what ignores the file or directory `relative`; None if nothing does."""
+        """Return the rule that ignores the file or directory `relative`; None if none does."""
         for name in (*_parents(relative), relative) if self.text else ():
             found = self._parsed[0].check_file(name)
             # As in git, no line takes back a file whose directory is ignored.

@@ -29,7 +29,7 @@ REWRITTEN = "rewritten"
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """What became of the files: how many were rewritten, and which could not be."""
+    """How many files were rewritten, and which could not be."""
 
     count: int
     left: tuple[str, ...]
@@ -84,14 +84,14 @@ class _One:
     after: Form
 
     def is_meant(self, name: str) -> bool:
-        """Return whether a file is a record's or a draft's by either of the two forms."""
+        """Return whether a file has the name of a record or a draft in either of the two forms."""
         last = name.rpartition("/")[2]
         return not last.startswith(OURS) and any(
             is_record_like(last, form) or is_draft(last, form) for form in (self.before, self.after)
         )
 
     def change(self, top: int, relative: str) -> bool | None:
-        """Rewrite one file. Return False if it is as it should be, None if that cannot be done."""
+        """Rewrite one file. Return False if nothing is to be done, None if it cannot be done."""
         *inside, name = relative.split("/")
         with opened(top, inside) as directory:
             try:
@@ -113,7 +113,7 @@ class _One:
         return True
 
     def copy(self, own: int, old: str, new: str) -> None:
-        """Write the copy of a conflict under its new name, then take the old one away."""
+        """Write the copy of a conflict under its new name, then remove the old one."""
         *inside, name = old.split("/")
         disk = self.folder.disk
         with suppress(BadData, BadJson, FileProblem), opened(own, inside) as directory:
@@ -128,7 +128,7 @@ class _One:
             disk.sync_directory(directory)
 
     def _keep(self, relative: str, text: bytes) -> None:
-        """Keep a text whose comments the new form has no place for, below `.syncd`."""
+        """Save, below `.syncd`, a text whose comments have no place in the new form."""
         has_comments = self.before.ending_of(text) != self.before.endings[-1]
         if self.after.bodies or not self.before.bodies or not has_comments:
             return

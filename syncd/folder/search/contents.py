@@ -23,7 +23,7 @@ BYTES = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A regular file. Times are in nanoseconds; `born_ns` is 0 where nobody can say."""
+    """A regular file. Times are in nanoseconds; `born_ns` is 0 if unknown."""
 
     file: str
     inode: int
@@ -56,7 +56,7 @@ def stat_of(root: int, file: str) -> FoundFile | None:
 
 
 def changed_ns(root: int, file: str) -> int:
-    """Return when the directory of `file` changed last; if it is gone, that of the one above it."""
+    """Return when the directory of `file` changed last, or the nearest existing one above it."""
     directories = file.split("/")[:-1]
     while True:
         try:
@@ -69,7 +69,7 @@ def changed_ns(root: int, file: str) -> int:
 
 
 def arrived_ns(root: int, file: str) -> int:
-    """Return the latest change of a directory that leads to `file`: its name is not newer.
+    """Return the latest change of the directories above `file`: its name is no newer.
 
     A moved directory brings its files: only that directory has changed then. A change of the folder
     itself says nothing about what lies in its directories.

@@ -65,7 +65,7 @@ class Stubs:
         return self._found[directory].get(name) or self._found[directory].get("")
 
     def _list(self, directory: str) -> dict[str, str]:
-        """Return the placeholders in `directory` by the file; with "" that of the directory."""
+        """Return the placeholders in `directory` by file; under "" that of the directory."""
         parts = directory.split("/")
         try:
             with opened(self._root, parts) as entered:

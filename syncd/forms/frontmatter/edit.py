@@ -18,7 +18,7 @@ from syncd.values import dataclass
 
 
 def edited(text: str, old: Node, new: Mapping[str, Json]) -> str:
-    """Return `text`, which says `old`, with as few changes as make it say `new`."""
+    """Return `text`, which means `old`, with the fewest changes that make it mean `new`."""
     edit = _Edit(text, Style(_list_indent(text, old)))
     edit.map(old, new, 0)
     return edit.result()
@@ -43,7 +43,7 @@ def _column(text: str, at: int) -> int:
 
 @dataclass(slots=True)
 class _Edit:
-    """Pieces of `text` to be replaced: where each begins and ends, and by what."""
+    """The replacements in `text`: start, end and new text of each."""
 
     text: str
     style: Style
@@ -143,7 +143,7 @@ class _Edit:
 
 
 def _added(entries: Sequence[Entry], new: Mapping[str, Json]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the new keys, each run with the end of the entry that it comes after; -1 for none."""
+    """Yield the new keys, each run with the end of the entry before it; -1 for none."""
     kept = {entry.key: entry.node.end for entry in entries}
     before, runs = -1, dict[int, list[str]]()
     for key in sorted(new, key=file_order):

@@ -44,7 +44,7 @@ class Node:
 
     @property
     def is_block(self) -> bool:
-        """Return whether it is a list or map with a line for each item or key."""
+        """Return whether the node is a list or map with a line for each item or key."""
         return not self.is_flow and bool(self.entries or self.items)
 
 
@@ -116,7 +116,7 @@ def every(node: Node) -> Iterator[Node]:
 
 
 def comments(text: str, node: Node) -> tuple[str, ...]:
-    """Return the words of each comment in the front matter `text`, which says `node`."""
+    """Return the words of each comment in the front matter `text`, whose tree is `node`."""
     bare, last = list[str](), 0
     for leaf in every(node):
         if not leaf.entries and not leaf.items:

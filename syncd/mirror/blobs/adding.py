@@ -54,12 +54,12 @@ class Added:
 
     @property
     def is_of_known_kind(self) -> bool:
-        """Return whether its first bytes say what kind of file it is."""
+        """Return whether the first bytes of the file show its type."""
         return self.ref.mime_type != UNKNOWN
 
 
 def add_file(workspace: Workspace, file: Path, location: str | None = None) -> Added:
-    """Bring `file` into `blobs/`, and return how a record names it.
+    """Copy `file` into `blobs/`, and return the reference with which a record names it.
 
     `location`: what to do if it says where it was made; None: what the settings say.
 
@@ -82,7 +82,7 @@ def add_file(workspace: Workspace, file: Path, location: str | None = None) -> A
 
 @contextmanager
 def _opened(workspace: Workspace, file: Path, shown: str) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a file of a person. In the folder, where others may put links, none is followed."""
+    """Open a file of a person. In the folder, where others may put links, follow none."""
     if not os.path.lexists(file):
         raise FileProblem(f"there is no file {shown}", hint="check the name: ls")
     inside = _inside(workspace.root, file)
@@ -105,7 +105,7 @@ def _opened(workspace: Workspace, file: Path, shown: str) -> Iterator[tuple[Bina
 
 
 def _inside(root: Path, file: Path) -> str | None:
-    """Return the path of a file below the folder, by its name alone; None if it lies elsewhere."""
+    """Return the path of a file below the folder, by its name alone; None if it is elsewhere."""
     name = posixpath.normpath(Path.cwd() / file)
     for top in (root.absolute(), root.resolve()):
         found = posixpath.relpath(name, top)
@@ -115,7 +115,7 @@ def _inside(root: Path, file: Path) -> str | None:
 
 
 def _check_size(workspace: Workspace, shown: str, size: int) -> None:
-    """Raise BadData for a file of which the PDS said lately that it takes none so large."""
+    """Raise BadData for a file larger than the limit that the PDS reported lately."""
     known = workspace.state.note(KnownBlobLimit)
     most = None if known is None else known.most(workspace.now())
     if most is not None and size > most:

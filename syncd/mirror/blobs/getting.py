@@ -21,7 +21,7 @@ async def get_blobs(
     refs: Sequence[BlobRef],
     on_progress: Callable[[Bringing], None] = lambda _: None,
 ) -> Brought:
-    """Fetch `refs`, and remember what came of it. Raises FolderWrong."""
+    """Fetch `refs`, and record the results. Raises FolderWrong."""
     store, attachments = store_of(workspace), workspace.state.attachments
     brought = await Bringer(store, pds, most=LARGEST, on_progress=on_progress).bring(refs)
     attachments.keep_stamps(brought.stamps)
@@ -30,7 +30,7 @@ async def get_blobs(
 
 
 async def served_findings(workspace: Workspace, pds: Pds) -> list[Problem]:
-    """Ask the PDS for each blob that a record names; return those that it does not give."""
+    """Ask the PDS for each blob that a record names; return those that it does not serve."""
     named = named_blobs(workspace)
     absent = await not_served(pds, [item.ref for item in named.values()])
     return [

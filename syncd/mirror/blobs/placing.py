@@ -36,7 +36,7 @@ _REPLACED: Final = "a blob that it names was replaced"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The file of a record or of a draft: what it holds, and what it is to be when it is replaced.
+    """The file of a record or of a draft: its content, and its stat before it is replaced.
 
     Attributes:
         path: The record; None for a draft.
@@ -55,7 +55,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a reference is now: the file, the JSON pointer, and line and column."""
+    """The place of a reference: the file, the JSON pointer, and line and column."""
 
     path: RecordPath | None
     file: str
@@ -65,7 +65,7 @@ class Placed:
 
 
 def target_of(workspace: Workspace, name: Name) -> Target:
-    """Return the draft that `name` means, or that its record has, else the record's file.
+    """Return the draft that `name` means or that its record has; else the record's file.
 
     Raises SyncdError if it means neither, FileProblem if that cannot be read.
     """
@@ -85,7 +85,7 @@ def _target_at(workspace: Workspace, path: RecordPath) -> Target:
 
 
 def place(workspace: Workspace, target: Target, added: Added, pointer: str) -> Placed:
-    """Put the reference at `pointer`; where that is empty, at the place that its lexicon has.
+    """Put the reference at `pointer`; if that is empty, at the place that the lexicon names.
 
     Raises:
         SyncdError: There is no such place in the record, or it is taken by something else.
@@ -141,7 +141,7 @@ _BLOG: Final = "com.whtwnd.blog.entry"
 def _place_for(
     workspace: Workspace, target: Target, added: Added, pointer: str
 ) -> tuple[Pointer, Value]:
-    """Return where the reference goes, and what is put there. Raises SyncdError."""
+    """Return the place of the reference, and the value to put there. Raises SyncdError."""
     if pointer:
         return _keys_of(pointer), added.ref.value
     if target.collection == _BLOG:
@@ -169,7 +169,7 @@ def _pointer_text(keys: Sequence[str | int]) -> str:
 
 
 def with_value(record: Record, keys: Pointer, value: Value) -> tuple[Pointer, Record]:
-    """Return where `value` is then, and `record` with it at `keys`; `-` is the end of a list.
+    """Return the place of `value`, and `record` with it at `keys`; `-` is the end of a list.
 
     A blob that is there is replaced, and nothing else. Raises BadData if there is no such place.
     """
@@ -199,7 +199,7 @@ def _with(inner: Value, keys: Pointer, value: Value, above: Pointer) -> tuple[Po
 
 
 def _begun(key: str, rest: Pointer, above: Pointer) -> Value:
-    """Return what a record lacks at a key; only a list or the last key is begun."""
+    """Return the container that a record lacks at a key; only a list or the last key is begun."""
     if not rest:
         return None
     if rest == (_END,) and not above:
@@ -220,7 +220,7 @@ def _no_place(above: Pointer, key: str) -> BadData:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The files that name the new blob now, and why others still name the old one."""
+    """The files that name the new blob now, and the reasons why others still name the old one."""
 
     files: tuple[str, ...]
     failed: Mapping[str, SyncdError]

@@ -33,7 +33,7 @@ PUSH_HINT: Final = "put a copy of the file anywhere in the folder, then: syncd b
 
 @dataclass(slots=True)
 class PushedBlobs:
-    """What became of each blob that the PDS lacked.
+    """The results for each blob that the PDS lacked.
 
     Attributes:
         sent: What was uploaded.
@@ -49,12 +49,15 @@ class PushedBlobs:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether the PDS lacks nothing any more."""
+        """Return whether the PDS has all blobs now."""
         return not (self.absent or self.failed or self.halted)
 
 
 async def push_missing(workspace: Workspace, home: Home, lacking: Sequence[Cid]) -> PushedBlobs:
-    """Upload `lacking`, which the PDS says that it lacks. Raises FolderWrong, StateDamaged."""
+    """Upload `lacking`, the blobs that the PDS says it lacks.
+
+    Raises FolderWrong, StateDamaged.
+    """
     fill(workspace)
     named = named_blobs(workspace)
     wanted = {cid: named[cid].ref for cid in lacking if cid in named}
@@ -91,7 +94,7 @@ def _parcels(workspace: Workspace, wanted: Mapping[Cid, BlobRef]) -> dict[Cid, P
 
 
 def _in_folder(workspace: Workspace, wanted: Mapping[Cid, BlobRef]) -> dict[Cid, str]:
-    """Return which file of the folder has the bytes of each blob. No hidden file is read."""
+    """Return the file of the folder with the bytes of each blob. Reads no hidden file."""
     found: dict[Cid, str] = {}
     sizes = {ref.size for ref in wanted.values()}
     for name in _files(workspace.root, sizes) if wanted else ():
@@ -121,7 +124,7 @@ def _files(root: os.PathLike[str], sizes: Iterable[int]) -> Iterator[str]:
 
 @contextmanager
 def _opened_file(workspace: Workspace, name: str) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a file of the folder, and say its size. Raises BadData."""
+    """Open a file of the folder; return it with its size. Raises BadData."""
     shown = printable(name)
     descriptor = open_below(workspace.folder.open, name.split("/"), shown)
     with reading(descriptor, shown, PUSH_HINT) as found:

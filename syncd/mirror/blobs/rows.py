@@ -52,7 +52,7 @@ class BlobRow:
 
 @dataclass(frozen=True, slots=True)
 class BlobCount:
-    """How many blobs the records of a mirror name, and where they are.
+    """The number of blobs that the records of a mirror name, by where they are.
 
     Attributes:
         here: Those whose bytes are in `blobs/`.
@@ -71,7 +71,7 @@ class BlobCount:
 
     @property
     def next(self) -> str:
-        """Return the command that gets what no sync will; empty if nothing is to be got."""
+        """Return the command that gets the blobs that no sync gets; empty if there are none."""
         if self.beyond or self.not_asked:
             return f"{GET} --all"
         return "syncd blob ls" if self.not_given else ""
@@ -90,7 +90,7 @@ class UploadsLeft:
 
 
 def uploads_left(workspace: Workspace, pds: str) -> UploadsLeft | None:
-    """Return what the answers to uploads said; None if they said nothing that holds now."""
+    """Return the limit that the answers to uploads reported; None if none is valid now."""
     now, state = workspace.now(), workspace.state
     pause, known = state.note(UploadPause), state.note(KnownUploads)
     if known is not None and (known.pds != pds or known.resets_at <= now):
@@ -101,7 +101,7 @@ def uploads_left(workspace: Workspace, pds: str) -> UploadsLeft | None:
 
 
 def words_of(workspace: Workspace) -> Callable[[BlobRef], str]:
-    """Return what says a blob in words. `blobs/` is listed once, and only if there is a blob."""
+    """Return a function that describes a blob. It lists `blobs/` once, for the first blob."""
 
     @cache
     def names() -> Mapping[Cid, str]:
@@ -111,7 +111,7 @@ def words_of(workspace: Workspace) -> Callable[[BlobRef], str]:
 
 
 def count_blobs(workspace: Workspace) -> BlobCount:
-    """Return how many blobs there are, by their names alone."""
+    """Count the blobs, by their names alone."""
     return _counted(attached(workspace))
 
 
@@ -122,7 +122,7 @@ def _counted(found: Attached) -> BlobCount:
 
 
 def look_at_blobs(workspace: Workspace, *, reads_all: bool = False) -> tuple[Attached, Checked]:
-    """Return what the blobs are and what their files are, each compared with its hash if need be.
+    """Return the blobs and their files; compare a file with its hash if it changed.
 
     With `reads_all`, every file is hashed.
     """
@@ -168,7 +168,7 @@ def why_missing(workspace: Workspace, found: Attached, ref: BlobRef) -> tuple[st
 
 
 def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
-    """Hash every file of `blobs/`; return how many blobs there are, and what is not as it should.
+    """Hash every file of `blobs/`; return the number of blobs and each fault.
 
     A blob that the settings leave out is no finding.
     """

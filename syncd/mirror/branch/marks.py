@@ -22,13 +22,13 @@ _TRIES: Final = 3
 
 
 class Marks(Protocol):
-    """Where the mark is kept."""
+    """A place that keeps the mark."""
 
     def find(self, checkout: Checkout) -> Found:
-        """Return the mark as it is now. Raises GitFailed, FileProblem."""
+        """Return the present mark. Raises GitFailed, FileProblem."""
 
     def move(self, checkout: Checkout, start: Since, mark: Mark) -> str:
-        """Set it to `mark`. Return why another one stays, which is no fault; else nothing.
+        """Set the mark to `mark`. Return why another one stays, which is no fault; else nothing.
 
         Raises GitFailed, FileProblem.
         """
@@ -42,7 +42,7 @@ class RemoteMarks:
         return find_in_remote(checkout)
 
     def move(self, checkout: Checkout, start: Since, mark: Mark) -> str:
-        """Move REF if it still is what it was; a newer publication of another job stays."""
+        """Move REF if it is unchanged; a newer publication by another job stays."""
         target = mark.commit
         if mark.open:
             target = note_beside(checkout.work, mark.commit, format_mark(mark))
@@ -73,7 +73,7 @@ class FileMarks:
         return Found(parse_mark(text), text)
 
     def move(self, checkout: Checkout, start: Since, mark: Mark) -> str:  # noqa: ARG002
-        """Replace the file by one that is whole."""
+        """Replace the file atomically."""
         unfinished = self.file.with_name(f"{self.file.name}.new")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ NAME: Final = ".git"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication did.
+    """The results of a publication.
 
     Attributes:
         report: What the sync did and what it left.
@@ -63,7 +63,7 @@ class Published:
 
     @property
     def foreign(self) -> tuple[Step, ...]:
-        """What other programs changed in the repo, which git does not get."""
+        """Return the changes in the repo by other programs, which git does not get."""
         return self.report.plan.foreign
 
 
@@ -74,7 +74,7 @@ Written: TypeAlias = Mapping[RecordPath, Cid | None]
 
 
 def at_the_pds(listeners: Listeners) -> Connect:
-    """Return what connects with the PDS that the account has, over HTTP."""
+    """Return a function that connects to the PDS of the account, over HTTP."""
     return lambda files: connected(files, listeners, companion=None)
 
 
@@ -94,7 +94,7 @@ async def publish_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
 async def _publish(
     checkout: Checkout, start: Since, marks: Marks, connect: Connect
 ) -> tuple[Published, Written]:
-    """Publish the commit, and move the mark. Return also what the repo was given."""
+    """Publish the commit, and move the mark. Return also the records written to the repo."""
     shelf = Shelf(checkout.root, checkout.config.forms)
     async with _laid_out(checkout, start, connect) as (mirror, files):
         mirror.on_archive = shelf.keep_foreign
@@ -123,7 +123,7 @@ def _written(mirror: Mirror, report: Report) -> Written:
 async def _give_way(
     done: Published, written: Written, checkout: Checkout, marks: Marks, connect: Connect
 ) -> Published:
-    """Have the repo be as a newer commit has it, where this job wrote after that was published.
+    """Set the repo to a newer commit, if this job wrote after that commit was published.
 
     The other job had looked before: what it found was as its commit has it, so it wrote nothing
     that a swap of this job could have met. Nobody else knows that the version is of this job.
@@ -156,7 +156,7 @@ def _is_after(checkout: Checkout, mark: Mark) -> bool:
 
 
 async def preview_branch(root: Path, marks: Marks, connect: Connect) -> Published:
-    """Return the plan of a publication of HEAD, on whatever branch, and do nothing. Raises so."""
+    """Plan the publication of HEAD, on any branch, and do nothing. Raises as `publish_branch`."""
     checkout = checkout_at(root, os.environ)
     start = since_for_preview(checkout, marks.find(checkout))
     async with _laid_out(checkout, start, connect) as (mirror, files):
@@ -167,13 +167,13 @@ async def preview_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
 
 
 class _Overtaken(Exception):
-    """The job of a newer commit publishes, or has published: nothing more is to be sent."""
+    """The job of a newer commit publishes, or has published: stop sending."""
 
 
 async def _sync(
     mirror: Mirror, files: Files, checkout: Checkout, marks: Marks, start: Since
 ) -> Report:
-    """Sync, and once more where the job of an earlier commit was the last to write.
+    """Sync, and again if the job of an earlier commit was the last to write.
 
     Raises _Overtaken, between two requests.
     """
@@ -205,14 +205,14 @@ async def _sync(
 
 
 def _so_far(report: Report, error: _Overtaken) -> Report:
-    """Return what was sent; the job of the newer commit finds it in the repo and in git."""
+    """Return the changes sent; the job of the newer commit finds them in the repo and in git."""
     return Report(report.pushed, deleted=report.deleted, remarks=(*report.remarks, str(error)))
 
 
 def _take_over(
     mirror: Mirror, files: Files, checkout: Checkout, start: Since, report: Report
 ) -> Collection[RecordPath]:
-    """Take for agreed what the repo has as a commit since the last publication had it.
+    """Take as agreed what the repo has, if a commit since the last publication had it.
 
     The job of such a commit wrote it, and was overtaken or killed before it could say so. Return
     these records. No version is lost by what follows: git has it.
@@ -232,7 +232,7 @@ def _take_over(
 
 
 def _agree(mirror: Mirror, files: Files, base: Mapping[RecordPath, Cid | None]) -> None:
-    """Take these versions for what both sides agreed on last, which their files may not say."""
+    """Take these versions as the last agreed ones, whatever the files say."""
     files.bring(base.keys())
     mirror.state.record(Memory(base=base))
 
@@ -242,7 +242,7 @@ def _remarked(report: Report, start: Since) -> Report:
 
 
 def _moved(checkout: Checkout, marks: Marks, start: Since, mark: Mark, report: Report) -> Published:
-    """Move the mark. A failure is a problem: what was published is published."""
+    """Move the mark. Report a failure as a problem: the publication itself is complete."""
     if start.mark == mark:
         return Published(report, *checkout.published, start)
     try:
@@ -259,7 +259,7 @@ def _moved(checkout: Checkout, marks: Marks, start: Since, mark: Mark, report: R
 async def _laid_out(
     checkout: Checkout, start: Since, connect: Connect
 ) -> AsyncIterator[tuple[Mirror, Files]]:
-    """Yield a mirror of the files that HEAD has, which knows what was agreed on before."""
+    """Yield a mirror of the files in HEAD, with what was agreed on before."""
     config = _settings(checkout.config)
     agreed = agreed_at(checkout.work, start.mark, config) if start.mark else Agreed()
     with explained(), TemporaryDirectory(prefix="syncd-") as directory:
@@ -288,7 +288,7 @@ def _replaceable(agreed: Agreed, files: Files) -> Mapping[RecordPath, bytes]:
 
 
 def _settings(config: Config) -> Config:
-    """Return the settings that a publication has: nothing waits for a person at this machine.
+    """Return the settings of a publication: nothing waits for a person at this machine.
 
     What is merged would be in the repo and in no commit, so such conflicts are held.
     """
@@ -303,7 +303,7 @@ def _settings(config: Config) -> Config:
 
 
 def _with_conflicts_kept(report: Report, mirror: Mirror, shelf: Shelf) -> Report:
-    """Keep the repo's side of each conflict as a file; what cannot be kept is a remark."""
+    """Save the repo's side of each conflict as a file; a failure becomes a remark."""
     remarks: list[str] = []
     folder = mirror.folder
     for conflict in report.conflicts:

@@ -32,7 +32,7 @@ _OTHERWISE = "see what it would change: syncd sync --dry-run"
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A checkout that is to be published: the folder, git, the settings and the commit of HEAD.
+    """A checkout to publish: the folder, git, the settings and the commit of HEAD.
 
     `branch` is the branch that is checked out; None if HEAD is detached.
     """
@@ -56,7 +56,7 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The mark of the last publication and what it is kept under, before it is judged.
+    """The mark of the last publication and its place, before it is judged.
 
     Attributes:
         mark: The mark; None if there is none, or none that can be read.
@@ -73,7 +73,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What a publication starts from.
+    """The starting point of a publication.
 
     Attributes:
         mark: The last publication, if HEAD comes from it. None: nothing counts as deleted.
@@ -89,7 +89,7 @@ class Since:
 
 
 def checkout_at(root: Path, environ: Mapping[str, str]) -> Checkout:
-    """Return the checkout at `root`, with the settings that HEAD has. Raises GitFailed and others.
+    """Return the checkout at `root`, with the settings in HEAD. Raises GitFailed and others.
 
     ConfigWrong: HEAD has no settings that say `mode = "publish"`. FolderWrong: It is a mirror.
     """
@@ -111,7 +111,7 @@ def checkout_at(root: Path, environ: Mapping[str, str]) -> Checkout:
 
 
 def find_in_remote(checkout: Checkout) -> Found:
-    """Ask the remote for REF and the branch, and fetch what REF leads to. Raises GitFailed."""
+    """Ask the remote for REF and the branch, and fetch the commit of REF. Raises GitFailed."""
     upstream = checkout.upstream
     ends = upstream.ends()
     if ends.published is None:
@@ -132,7 +132,7 @@ def _read(checkout: Checkout, ends: Ends) -> Mark | None:
 
 
 def check_branch(checkout: Checkout) -> None:
-    """Raise GitFailed if another branch than that of the settings is checked out."""
+    """Raise GitFailed unless the branch of the settings is checked out."""
     branch, wanted = checkout.branch, checkout.config.branch
     if branch not in (None, wanted):
         message = f"the branch {branch} is checked out, and only {wanted} is published"

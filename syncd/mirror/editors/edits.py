@@ -20,7 +20,7 @@ _UNIT: Final = re.compile(r"\{[ \t]*\r?\n([ \t]+)\S")
 
 
 def with_entries(text: str, path: Sequence[str], entries: Sequence[Entry], is_ours: IsOurs) -> str:
-    """Return `text` with `entries` first in the list at `path`, in place of those of ours.
+    """Return `text` with `entries` first in the list at `path`, instead of our former ones.
 
     Raises BadJson: the text is no JSON with comments, or holds something else at `path`.
     """
@@ -41,7 +41,7 @@ def with_entries(text: str, path: Sequence[str], entries: Sequence[Entry], is_ou
 
 
 def without_entries(text: str, path: Sequence[str], is_ours: IsOurs) -> str:
-    """Return `text` without our entries, and without what then is empty around them.
+    """Return `text` without our entries and without the containers that become empty.
 
     Raises BadJson: the text is no JSON with comments.
     """
@@ -81,7 +81,7 @@ def _found(root: Node, path: Sequence[str]) -> tuple[list[Node], Node] | None:
 
 
 def _without_empty(text: str, path: Sequence[str], depth: int) -> str:
-    """Take out the members on `path` that hold nothing, not even a comment, from the inmost."""
+    """Remove the members on `path` that hold nothing, not even a comment, innermost first."""
     for length in range(depth, 0, -1):
         root = parse_jsonc(text)
         assert root is not None
@@ -98,7 +98,7 @@ def _without_empty(text: str, path: Sequence[str], depth: int) -> str:
 
 
 def _cut(text: str, owner: Node, item: Item) -> str:
-    """Take an item out, with the comma that belongs to it and the blanks before it."""
+    """Remove an item with its comma and the blanks before it."""
     start = len(text[: item.start].rstrip(" \t\r\n"))
     if item.comma is not None:
         return text[:start] + text[item.comma + 1 :]

@@ -34,7 +34,7 @@ _NOT_RECORDS: Final = "!**/.syncd/**"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an installation left.
+    """The record of an installation.
 
     Attributes:
         editors: Whose settings name the schemas.
@@ -49,7 +49,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """How many collections have a schema now, and the settings files that were changed."""
+    """The number of collections with a schema, and the settings files that changed."""
 
     collections: tuple[str, ...]
     changed: tuple[str, ...]
@@ -83,7 +83,7 @@ def install(mirrored: Mirrored, editors: Iterable[str]) -> Installed:
 
 
 def refresh(mirrored: Mirrored) -> None:
-    """Make the schemas anew if lexicons or collections have changed since they were made.
+    """Make the schemas again if lexicons or collections have changed since.
 
     Costs next to nothing where no editor is served. What cannot be done now `install` would say.
     """
@@ -96,7 +96,7 @@ def refresh(mirrored: Mirrored) -> None:
 
 
 def uninstall(root: Path) -> tuple[str, ...]:
-    """Take the schemas away, and their names out of all settings; return the files changed.
+    """Remove the schemas, and their names from all settings; return the files changed.
 
     Raises FileProblem: settings cannot be read or written.
     """
@@ -150,7 +150,7 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file, or what a link leads to, by a whole new one with the same permissions."""
+    """Replace a file, or the target of a link, atomically and with the same permissions."""
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
@@ -198,7 +198,7 @@ def _keep(root: Path, made: Made) -> None:
 
 
 def read_made(root: Path) -> Made | None:
-    """Return what the last installation left; None if there is none."""
+    """Return the record of the last installation; None if there is none."""
     try:
         kept = json.loads((root / MADE).read_bytes())
         editors = tuple(name for name in kept["editors"] if name in EDITORS)

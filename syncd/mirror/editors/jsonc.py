@@ -31,7 +31,7 @@ class Node:
     inside: tuple[Item, ...] = ()
 
     def member(self, key: str) -> Item | None:
-        """Return the member of an object that counts for `key`."""
+        """Return the member of an object for `key`; the last one, if there are several."""
         return next((item for item in reversed(self.inside) if item.key == key), None)
 
 
@@ -85,7 +85,7 @@ class _Reader:
     _open: list[str] = field(default_factory=list)
 
     def skip(self) -> None:
-        """Pass over blanks and comments."""
+        """Skip blanks and comments."""
         found = _BLANK.match(self.text, self.at)
         assert found is not None
         self.at = found.end()

@@ -36,7 +36,7 @@ def make_schemas(mirrored: Mirrored) -> dict[str, dict[str, Any]]:
 
 
 def schemas_depend_on(mirrored: Mirrored) -> str:
-    """Return a text that changes when the schemas of a folder may; cheaper than to make them."""
+    """Return a text that changes if the schemas of a folder may; cheaper than making them."""
     root, digest = mirrored.root, hashlib.sha256(__version__.encode())
     facts: list[object] = [collections_of(root), [repr(mirrored.forms), mirrored.portable]]
     facts += [_stats(root / place) for place in (SCHEMAS, GOAT, RESOLVED)]

@@ -11,7 +11,7 @@ _SCHEMAS = "schemas"
 
 
 def keep_served(workspace: Workspace) -> None:
-    """Make the schemas anew if lexicons or collections have changed; never fails."""
+    """Make the schemas again if lexicons or collections have changed; never fail."""
     if not (workspace.own / _SCHEMAS).exists():
         return
     from syncd.mirror.editors.install import refresh  # noqa: PLC0415

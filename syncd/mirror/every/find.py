@@ -30,7 +30,7 @@ _OCTET: Final = re.compile(rb"\\x([0-9a-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A mirror that is known of, and from where: list, running, unit, here.
+    """A mirror, and how it was found: list, running, unit, here.
 
     `error` is why a list cannot be read that is named; then `folder` is its file.
     """
@@ -43,7 +43,7 @@ class Known:
 def find_mirrors(
     environ: Mapping[str, str], here: Path | None = None, processes: Path = _PROCESSES
 ) -> list[Known]:
-    """Return the mirrors that this user can know of, each once; `here` is one that is open."""
+    """Return the mirrors of this user, each once; `here` is one that is open."""
     listed, fault = _listed(environ)
     found: dict[Path, list[str]] = {}
     for source, folders in (

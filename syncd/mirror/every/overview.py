@@ -14,7 +14,7 @@ from syncd.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A mirror, and where it stands or why nobody can say."""
+    """A mirror and its state, or the reason why its state is unknown."""
 
     known: Known
     standing: Standing | None
@@ -22,7 +22,7 @@ class Glance:
 
     @property
     def needs_a_person(self) -> bool:
-        """Return whether it needs a person."""
+        """Return whether the mirror needs a person."""
         return self.standing is None or self.standing.needs_a_person
 
 

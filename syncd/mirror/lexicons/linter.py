@@ -44,7 +44,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         files: How many files were read.
@@ -57,12 +57,12 @@ class Checked:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """Return what breaks a lexicon."""
+        """Return the faults that break a lexicon."""
         return tuple(each for each in self.findings if not each.fault.is_note)
 
 
 def place_around(directory: Path) -> tuple[Path, bool, Forms]:
-    """Return the folder to check around `directory`, whether its names are portable, its forms.
+    """Return the folder to check around `directory`, and how it names its files.
 
     Raises FolderWrong: there is no such directory.
     """
@@ -116,7 +116,7 @@ def _refuse_unmet(names: Sequence[str], files: Sequence[str], forms: Forms) -> N
 
 
 def _nameable(files: Sequence[str], forms: Forms) -> set[str]:
-    """Return what of the files a person may name: collections, records and files."""
+    """Return the names that a person may use for these files: collections, records, files."""
     stems = {file.removesuffix(ending_in(file, _form_of(forms, file))) for file in files}
     return {*files, *stems, *(file.partition("/")[0] for file in files)}
 
@@ -159,7 +159,7 @@ def _below(root: Path, directory: str, endings: tuple[str, ...]) -> Iterator[str
 
 
 def _check(library: Library, file: str) -> list[Finding]:
-    """Return what is wrong with one file: with its text, its record, or the lexicon that it is."""
+    """Return the faults of one file: of its text, its record, or the lexicon in it."""
     collection, _, rest = file.partition("/")
     is_document = collection == GOAT
     text = _read(library, file)
@@ -220,12 +220,12 @@ def _located(file: str, lexicon: str, text: bytes, faults: Faults, form: Form) -
 
 
 def collections_of(root: Path) -> list[Nsid]:
-    """Return the collections that a folder has a directory of, in order."""
+    """Return the collections that have a directory in a folder, in order."""
     return [parse_nsid(name) for name in _names(root) if is_nsid(name)]
 
 
 def lexicons_of(root: Path, *, portable: bool, forms: Forms = USUAL) -> dict[Nsid, Found | None]:
-    """Return where the lexicon of each collection of a folder is from; None for none."""
+    """Return the origin of the lexicon of each collection of a folder; None without one."""
     with open_library(root, portable=portable, forms=forms) as library:
         return {name: library.find(name) for name in collections_of(root)}
 

@@ -35,7 +35,7 @@ MOST: Final = 200
 
 
 class Outcome(StrEnum):
-    """What became of one lexicon."""
+    """The result for one lexicon."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -45,7 +45,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """One lexicon that was asked for.
+    """One lexicon that an update asked for.
 
     Attributes:
         now, before: What is kept of it, and what was; None for nothing.
@@ -64,7 +64,7 @@ class Updated:
 
     @property
     def former_owner(self) -> Did | None:
-        """Return the account that published it before, if that was another one."""
+        """Return the account that published the lexicon before, if it was another one."""
         if self.before is None or self.now is None or self.before.did == self.now.did:
             return None
         return self.before.did
@@ -80,13 +80,13 @@ class Mirrored:
 
     @contextmanager
     def library(self) -> Iterator[Library]:
-        """Open what the folder has now."""
+        """Open the library of the folder as it is now."""
         with open_library(self.root, portable=self.portable, forms=self.forms) as library:
             yield library
 
 
 def wanted_of(mirrored: Mirrored) -> list[Nsid]:
-    """Return what an update asks for by itself, in order.
+    """Return, in order, the lexicons that an update asks for without an argument.
 
     That is the lexicon of each collection whose document the folder has not, what the documents of
     the folder refer to and nobody has, and each lexicon that was resolved before.
@@ -178,7 +178,7 @@ def _own_file(library: Library, nsid: Nsid) -> str:
 
 
 def _missing(library: Library, nsid: Nsid) -> list[Nsid]:
-    """Return the NSIDs that a lexicon refers to and nobody here has a document of, in order."""
+    """Return, in order, the NSIDs that a lexicon refers to and that have no document here."""
     lexicon = library.lexicon(nsid)
     names = () if lexicon is None else others_of(lexicon)
     return [name for name in sorted(_nsids(names)) if library.find(name) is None]

@@ -15,7 +15,7 @@ from syncd.model import RecordPath
 
 
 def kept_elsewhere(workspace: Workspace, paths: Collection[RecordPath]) -> dict[RecordPath, str]:
-    """Return those of `paths` that have no file here on purpose, each with the reason.
+    """Return those of `paths` whose file is deliberately not here, each with the reason.
 
     A sparse checkout and an empty submodule of git leave files out; a placeholder says that the
     client of a cloud keeps the content.

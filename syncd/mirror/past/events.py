@@ -46,7 +46,7 @@ _BESIDE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person asks for.
+    """The events that a person asks for.
 
     Attributes:
         name: Which records; None: all.
@@ -64,11 +64,11 @@ class Question:
 
     @property
     def is_plain(self) -> bool:
-        """Return whether the newest events of all are asked for."""
+        """Return whether the question is for the newest of all events."""
         return self.name is None and self.since is None and not self.hows
 
     def covers(self, path: str) -> bool:
-        """Return whether a record, or a collection as a whole, is asked for."""
+        """Return whether the question covers a record, or a collection as a whole."""
         if self.record is not None:
             return path == self.record
         return self.name is None or self.name.covers(path)
@@ -76,7 +76,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened at the unix second `at` to one record, or to `count` of one collection.
+    """A change, at the unix second `at`, of one record, or of `count` records of a collection.
 
     Attributes:
         how: How it came or went; `committed` to git; None: decided here, or before there was a log.
@@ -111,14 +111,14 @@ class Event:
 
     @property
     def is_of_many(self) -> bool:
-        """Return whether it is about a collection."""
+        """Return whether the event is about a collection."""
         return "/" not in self.path
 
 
 def read_events(
     workspace: Workspace, question: Question, on_notice: OnNotice = ignore
 ) -> list[Event]:
-    """Return what is known, newest first."""
+    """Return the events that answer a question, newest first."""
     most = None if question.most is None or not question.is_plain else question.most * 2 + _BESIDE
     limit = -1 if most is None else most
     superseded = read_superseded(workspace, question.record, limit, on_notice)
@@ -136,7 +136,7 @@ def read_events(
 
 
 def mark_of(own: Path) -> object:
-    """Return a value that is another after something happened in the mirror of `own`, `.syncd`."""
+    """Return a value that changes with each event in the mirror of `own`, `.syncd`."""
     found: list[tuple[int, int, int]] = []
     for name in (ACTIVITY_FILE, HISTORY_FILE, PUSHES):
         with suppress(OSError):
@@ -171,7 +171,7 @@ def _is_wanted(event: Event, question: Question) -> bool:
 def _activities(
     workspace: Workspace, question: Question, most: int | None, on_notice: OnNotice
 ) -> Activities:
-    """Return the activities; what cannot be read is one notice, and left out."""
+    """Return the activities; report those that cannot be read in one notice."""
     about: Collection[str] = ()
     if question.record is not None:
         collection, _, rkey = question.record.partition("/")
@@ -213,7 +213,7 @@ def _joined(
     pushes: Iterable[Push],
     since: float,
 ) -> Iterator[Event]:
-    """Yield an event for each thing that happened, newest first within each source.
+    """Yield one event for each change, newest first within each source.
 
     From the unix second `since` on, `activities` have each push that reached the repo.
     """
@@ -291,7 +291,7 @@ def _event_of_push(push: Push) -> Event:
 
 
 def _answered(event: Event, answers: dict[tuple[RecordPath, Cid], Push]) -> Event:
-    """Return the event with what the PDS found of the record, if this was its last push."""
+    """Return the event with the PDS's verdict on the record, if this was its last push."""
     if event.side is not Side.REMOTE or event.after is None or event.deed == REFUSED:
         return event
     push = answers.get((RecordPath(event.path), event.after))

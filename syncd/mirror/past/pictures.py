@@ -31,7 +31,7 @@ class Pictures:
     _known: dict[Cid, Refs | None] = field(default_factory=dict)
 
     def change(self, event: Event) -> tuple[list[BlobRef], list[BlobRef]]:
-        """Return what an event brought, and what it took away; nothing where that is not known."""
+        """Return the blobs that an event brought and took away; nothing if they are unknown."""
         before, after = (self._of(cid) for cid in (event.before, event.after))
         if before is None or after is None or event.path != self.path:
             return [], []

@@ -19,7 +19,7 @@ _AGREED = "when both sides had it last"
 
 
 def read_agreed(workspace: Workspace, path: RecordPath) -> Superseded | None:
-    """Return what both sides had last, if the file of `path` is gone or stands for something else.
+    """Return the last agreed version, if the file of `path` is gone or holds something else.
 
     The person's own edit, or what is left of one, took its place: history has no line of that.
     None too if the state file does not hold the record any more.
@@ -39,7 +39,7 @@ def read_agreed(workspace: Workspace, path: RecordPath) -> Superseded | None:
 def find_later(
     workspace: Workspace, versions: Mapping[RecordPath, Superseded], moment: int
 ) -> set[RecordPath]:
-    """Return the records that came into being at or after the unix second `moment`.
+    """Return the records that were created at or after the unix second `moment`.
 
     Of each, `versions` has the first version that went after it. Where the activity log does not
     reach back so far, a record counts as older.

@@ -23,7 +23,7 @@ EDITED = "its file was edited after the restore"
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """What a file is to be again: the version `back`, or with None no file. `now` is what it is.
+    """The former content `back` of a file (None: no file), and its content `now`.
 
     `is_edited`: it is neither, and stays.
     """
@@ -35,7 +35,7 @@ class Undo:
 
 
 def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> LastRestore | None:
-    """Note what the files are before they become `after`. Continues one that was stopped.
+    """Note the state of the files before they become `after`; continue a stopped restore.
 
     Returns the note that this one takes the place of.
     """
@@ -59,7 +59,7 @@ def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> Last
 def end_restore(
     workspace: Workspace, earlier: LastRestore | None, written: Collection[RecordPath]
 ) -> None:
-    """Note that the restore got to its end, and changed those of `written` that it had to.
+    """Note that the restore is complete, and which of `written` it changed.
 
     One that changed nothing leaves the note `earlier`: what was to be undone before still is.
     """
@@ -78,7 +78,7 @@ def end_restore(
 
 
 def plan_undo(workspace: Workspace) -> list[Undo]:
-    """Return what the last restore changed and is not as before, by path.
+    """Return the files that the last restore changed and that are still changed, by path.
 
     Raises SyncdError if there was no restore.
     """
@@ -101,7 +101,7 @@ def plan_undo(workspace: Workspace) -> list[Undo]:
 
 
 def end_undo(workspace: Workspace, plan: Sequence[Undo]) -> None:
-    """Note that `plan` was carried out, so that another undo does again what it undid."""
+    """Note that `plan` was carried out, so that another undo reverses it."""
     last = workspace.state.note(LastRestore)
     if last is not None and plan:
         before = {undo.path: undo.now for undo in plan if undo.now is not None}

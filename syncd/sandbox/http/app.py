@@ -96,7 +96,7 @@ async def _read(http: HttpRequest) -> XrpcRequest:
 
 
 def _refuse_chunks(http: HttpRequest, request: XrpcRequest) -> Response | None:
-    """Refuse a body in chunks that goes over the limit, and hear nothing more on its connection.
+    """Refuse a chunked body above the limit, and read nothing more from its connection.
 
     The reference PDS does so. A body of a stated length leaves the connection usable.
     """
@@ -144,7 +144,7 @@ def _to_http(answer: Answer) -> Response:
 
 
 def _cut(answer: Answer, keep: int, hang_up: Callable[[], None] | None) -> Response:
-    """Send the start of an answer, chunked: without a length, only a broken connection shows it."""
+    """Send the start of an answer in chunks, so that only the broken connection shows the cut."""
 
     async def body() -> AsyncIterator[bytes]:
         yield answer.body[:keep]

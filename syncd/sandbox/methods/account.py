@@ -128,7 +128,7 @@ def get_service_auth(call: CheckedCall) -> Answer:
 
 
 def _parse_audience(text: str) -> str:
-    """Read a DID, or one with the id of a service behind it."""
+    """Read a DID, with or without the ID of a service after it."""
     did, mark, service = text.partition("#")
     if mark and not service:
         raise BadSyntax("aud must be a valid atproto DID or did#serviceId reference")
@@ -137,7 +137,7 @@ def _parse_audience(text: str) -> str:
 
 
 def _check_service(call: CheckedCall, method: str | None, expires: int, now: int) -> None:
-    """Raise Rejected for a method that no other service may be asked for, or one for too long."""
+    """Raise Rejected if no token may be issued for the method, or none for so long."""
     is_private = method is not None and method.startswith(_PRIVILEGED)
     if is_private and call.caller.scope != FULL:
         raise invalid(f"insufficient access to request a service auth token for: {method}")

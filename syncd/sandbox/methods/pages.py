@@ -21,7 +21,7 @@ def page(
     key: Callable[[T], K],
     read_cursor: Callable[[str], K],
 ) -> tuple[Sequence[T], K | None]:
-    """Return the items after `cursor`, `limit` at most, and the key of the last for the next page.
+    """Return at most `limit` items after `cursor`, and the cursor of the next page.
 
     `items` are sorted by `key`. A page without items has no key. Raises Rejected for a parameter
     that is malformed.

@@ -101,7 +101,7 @@ class XrpcRequest:
         return self._plain_body()
 
     def _plain_body(self) -> bytes:
-        """Return the body before it was compressed, if it was."""
+        """Return the body, decompressed if it was compressed."""
         if self.headers.get("content-encoding") != "gzip":
             return self.body
         try:

@@ -26,7 +26,7 @@ def get_latest_commit(call: CheckedCall) -> Answer:
 
 
 def get_repo_status(call: CheckedCall) -> Answer:
-    """Answer the status, of inactive repos too: so clients can tell them from unknown repos."""
+    """Answer the status of a repo, active or not: only an unknown repo is refused."""
     did = _did(call)
     account = check_readable(call.sandbox.accounts, did, is_owner=True)
     head = call.sandbox.state(did, is_owner=True).head
@@ -90,7 +90,7 @@ def get_blob(call: CheckedCall) -> Answer:
 
 
 def _download(blob: StoredBlob, cid: Cid, accepted: str) -> Answer:
-    """Make the answer to getBlob: whole whatever range is asked for, a text compressed."""
+    """Make the answer to getBlob: always the whole blob, and compressed if it is a text."""
     headers = (
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Disposition", f'attachment; filename="{cid}"'),
@@ -106,7 +106,7 @@ def _download(blob: StoredBlob, cid: Cid, accepted: str) -> Answer:
 
 
 def list_blobs(call: CheckedCall) -> Answer:
-    """Answer a page of the CIDs of blobs that records name, named since a rev if one is given."""
+    """Answer a page of the CIDs of blobs that records name; with `since`, of newer records."""
     did, since = _did(call), call.request.maybe("since", parse_tid)
     call.state(did)
     cids, cursor = page(call.request, call.sandbox.blobs(did).named(since), str, str)
@@ -142,12 +142,12 @@ def _listed(account: HostedAccount, head: Head) -> dict[str, object]:
 
 
 def get_head(call: CheckedCall) -> Answer:
-    """Answer the commit of a repo. The lexicon has getLatestCommit for it now."""
+    """Answer the commit of a repo, by the method that getLatestCommit has replaced."""
     return json_answer({"root": str(call.state(_did(call)).head.commit)})
 
 
 def get_checkout(call: CheckedCall) -> Answer:
-    """Answer the whole repo. The lexicon has getRepo for it now."""
+    """Answer the whole repo, by the method that getRepo has replaced."""
     state = call.state(_did(call))
     return car_answer([state.head.commit], blocks_since(state, None))
 

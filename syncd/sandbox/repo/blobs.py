@@ -113,7 +113,7 @@ class Blobs:
             self._blobs.pop(cid, None)
 
     def expect(self, state: RepoState) -> None:
-        """Take note of the blobs that an imported repo names; they may be uploaded later."""
+        """Note the blobs that an imported repo names; they may be uploaded later."""
         blocks = ((path, state.get(cid)) for path, cid in state.records.items())
         named = (
             (path, Naming(frozenset(item.cid for item in _references_of(block)), state.head.rev))

@@ -107,7 +107,7 @@ class Repo:
             raise invalid(f"Commit was at {self.head.commit}", "InvalidSwap")
 
     def refuse_guards(self, swap_commit: Cid | None = None, swap_record: Guard = None) -> None:
-        """Raise Rejected for any guard but null where this PDS takes none."""
+        """Raise Rejected for any guard but null if this PDS accepts none."""
         if self._habits.takes_swaps:
             return
         if swap_commit is not None:

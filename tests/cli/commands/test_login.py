@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -79,3 +80,21 @@ def test_a_password_may_come_from_a_pipe_that_has_a_name(tmp_path: Path) -> None
         ran = CliRunner().invoke(cli, words, env=environ)
     writer.join()
     assert ran.exit_code == 0, ran.output
+
+
+def test_the_main_password_is_warned_about_and_an_app_password_is_not(tmp_path: Path) -> None:
+    sandbox = Sandbox()
+    login = sandbox.create_account("alice")
+    with start(sandbox) as running:
+        body = {"handle": "bob.test", "email": "bob@example.com", "password": "main-password"}
+        made = httpx.post(
+            f"{running.url}/xrpc/com.atproto.server.createAccount", json=body, trust_env=False
+        )
+        place = ["--password-file", "-", "--pds", running.url, "--plc", running.url]
+        for did, password, is_warned in (
+            (login.did, login.password, False),
+            (made.json()["did"], "main-password", True),
+        ):
+            ran = CliRunner().invoke(cli, ["login", did, *place], input=password)
+            assert ran.exit_code == 0, ran.output
+            assert ("main password" in ran.output) == is_warned

@@ -117,16 +117,16 @@ def test_helix_finds_its_settings_in_toml(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("editor", "text"),
+    ("editor", "text", "place"),
     [
-        ("vscode", '{"json.schemas": {}}'),
-        ("vscode", '{"a": 1'),
-        ("zed", '{"lsp": []}'),
-        ("helix", "[language-server.vscode-json-language-server]\ncommand = 'x'\n"),
+        ("vscode", '{"json.schemas": {}}', "(line 1, column 18)"),
+        ("vscode", '{"a": 1', "(line 1, column 8)"),
+        ("zed", '{"lsp": []}', "(line 1, column 9)"),
+        ("helix", "[language-server.vscode-json-language-server]\ncommand = 'x'\n", ""),
     ],
 )
 def test_settings_that_cannot_be_edited_are_named_and_nothing_is_changed(
-    root: Path, editor: str, text: str
+    root: Path, editor: str, text: str, place: str
 ) -> None:
     put(root, EDITORS[editor].file, text)
     before = everything(root)
@@ -134,6 +134,7 @@ def test_settings_that_cannot_be_edited_are_named_and_nothing_is_changed(
     assert done.exit_code != 0
     assert isinstance(done.exception, FileProblem)
     assert EDITORS[editor].file in str(done.exception)
+    assert place in str(done.exception)
     assert everything(root) == before
 
 

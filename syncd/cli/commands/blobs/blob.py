@@ -34,7 +34,7 @@ from syncd.pds import HttpPds
 
 @click.group(cls=Suggesting)
 def blob() -> None:
-    """See, get and add the pictures and other files that records name.
+    """List, fetch and add the pictures and other files that records name.
 
     They are in blobs/, each named by its hash. There is no need to edit them there.
 

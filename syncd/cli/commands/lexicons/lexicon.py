@@ -86,7 +86,7 @@ def _below(root: Path, directory: Path, path: str) -> str:
 
 
 def _authorities(root: Path) -> tuple[str | None, ...]:
-    """Return the names of the repo that a folder mirrors; none where it is no mirror."""
+    """Return the names of the mirrored repo; none if the folder is no mirror."""
     with suppress(SyncdError):
         config = load_config(root / FILE_NAME, {})
         return config.did, config.handle
@@ -141,7 +141,7 @@ def _say_github(found: Checked) -> None:
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """Escape what ends a workflow command, or one of its properties."""
+    """Escape the characters that end a workflow command or one of its properties."""
     for mark in f"%\r\n{more}":
         text = text.replace(mark, f"%{ord(mark):02X}")
     return text
