@@ -263,10 +263,19 @@ class GuardUnsupported(Rejected):
 
 
 class Unknown(PdsError):
-    """A write got no usable answer and may have been applied. Look at the repo before the next."""
+    """A write got no usable answer and may have been applied. Look at the repo before the next.
 
+    `status` is that of an answer that may be the word of the PDS itself; None for a page, a
+    redirect, an unreadable answer and none at all.
+    """
+
+    ordinary_hint = "wait; syncd looks at the repo before it writes again"
     effect = "syncd looks at the repo before it writes again"
     advice = "`syncd sync`"
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 # --- A person must act. ---------------------------------------------------------------------------

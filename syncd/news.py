@@ -14,8 +14,9 @@ from typing import Protocol
 
 from syncd.atproto.firehose import CommitEvent
 from syncd.atproto.syntax import Did
+from syncd.backoff import Backoff
 from syncd.config import Config
-from syncd.errors import RepoUnavailable, SyncdError, Unreachable
+from syncd.errors import RateLimited, RepoUnavailable, SyncdError, Unreachable
 from syncd.model import Account, Head
 from syncd.pds import Doorbell, Pds, Reason, Ring
 from syncd.pds.hearing import Ear
@@ -31,6 +32,9 @@ FUTILE_RINGS = 5
 
 SILENT_POLLS = 3
 """After so many polls in a row without an answer, ask for a look: the repo may have moved."""
+
+LIMITED_SECONDS = (1.0, 300.0)
+"""What comes on top of the pause that the PDS asks for, the first time and at most."""
 
 Doorbells = Callable[[Config, Account], Sequence[Doorbell]]
 Overhear = Callable[[CommitEvent], bool]
@@ -110,6 +114,8 @@ class News:
     _hurried_at: float = float("-inf")
     _heard_at: float = 0.0
     _polled_at: float = float("-inf")
+    _closed_until: float = float("-inf")
+    _limited: Backoff = Backoff(*LIMITED_SECONDS)
 
     def __post_init__(self) -> None:
         source, choose = self.source, self.doorbells
@@ -131,20 +137,36 @@ class News:
 
         While a doorbell listens, only one call in NET_SECONDS asks the PDS.
         """
+        if _now() < self._closed_until:
+            return
         if self._ear.is_listening and _now() - self._polled_at < NET_SECONDS:
             return
         self._polled_at = _now()
         try:
             commit, _ = await self.source.pds.fetch_latest(is_poll=True)
+        except RateLimited as error:
+            self._pause(error)
+            return
         except SyncdError as error:
             self._judge_failed_poll(error)
             return
-        self._silent_polls = 0
+        self._silent_polls, self._limited = 0, self._limited.succeeded()
         head = self._head()
         if head is None or commit != head.commit:
             # A ring of a moment ago is about this commit. Otherwise the doorbell missed it.
             if _now() - self._heard_at > self.source.config.poll_seconds:
                 self._ear.hang_up()
+            self.look()
+
+    def _pause(self, error: RateLimited) -> None:
+        """Poll no more for as long as the PDS asks, and longer each time.
+
+        The first time a look follows: that meets the limit too, and says so.
+        """
+        is_first = not self._limited.failures
+        pause = error.retry_seconds + self._limited.seconds(self.jitter())
+        self._limited, self._closed_until = self._limited.failed(), _now() + pause
+        if is_first:
             self.look()
 
     def _judge_failed_poll(self, error: SyncdError) -> None:

@@ -75,8 +75,7 @@ def judge_server(server: Server | Complaint, body: KnownBody | None = None) -> I
         yield found("pds.away", reason=server.reason, hint=server.hint)
         return
     health = server.health
-    software, version = health.software or "unknown software", health.version or "unknown"
-    yield found("pds.ok", pds=server.url, software=software, version=version)
+    yield found("pds.ok", pds=server.url, software=_software(health))
     if isinstance(server.repo, Complaint):
         reason = f"syncd cannot read the repo: {server.repo.reason}"
         yield found("pds.away", reason=reason, hint=server.repo.hint)
@@ -86,9 +85,17 @@ def judge_server(server: Server | Complaint, body: KnownBody | None = None) -> I
     yield _judge_clock(health.ahead_seconds)
 
 
+def _software(health: Health) -> str:
+    """Say what is known of the software, and what is not."""
+    make = health.make or "software that does not name itself"
+    version = health.version or "that it does not show"
+    headers = f" (its headers say: {health.software})" if health.software else ""
+    return f"{make}, version {version}{headers}"
+
+
 def _name_limits(health: Health, body: KnownBody | None) -> Finding:
     limit, blob = health.limit, health.blob_bytes
-    seen = "the PDS has refused none as too large"
+    seen = "not known yet: learnt from the first that the PDS refuses as too large"
     if body is not None and body.refused is not None:
         seen = f"the PDS refused {body.refused} bytes and took {body.passed}"
     every = "" if limit is None or limit.window_seconds is None else in_words(limit.window_seconds)
@@ -98,8 +105,8 @@ def _name_limits(health: Health, body: KnownBody | None) -> Finding:
     return found(
         "limits.seen",
         body=seen,
-        blob="the PDS names no limit" if blob is None else f"{blob} bytes at most",
-        reads=rate or "the PDS shows no limit",
+        blob="not known: the PDS names none" if blob is None else f"{blob} bytes at most",
+        reads=rate or "not known: the answers of the PDS show none",
     )
 
 

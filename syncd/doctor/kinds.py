@@ -161,14 +161,14 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "identity.moved": Kind(_WARNING, "the account has moved from {before} to {pds}", "syncd sync"),
     "identity.wrong": Kind(_ERROR, "{reason}", "{hint}"),
-    "pds.ok": Kind(_OK, "{pds} answers: {software}, version {version}"),
+    "pds.ok": Kind(_OK, "{pds} answers: {software}"),
     "pds.away": Kind(_ERROR, "{reason}", "{hint}"),
     "pds.unavailable": Kind(
         _ERROR,
         "the PDS does not serve the repo, which is {status}: syncd cannot pull or push",
         "check the account with whoever runs the PDS",
     ),
-    "limits.seen": Kind(_OK, "size of one request: {body}; of one blob: {blob}; reads: {reads}"),
+    "limits.seen": Kind(_OK, "largest request: {body}; largest blob: {blob}; reads: {reads}"),
     "clock.ok": Kind(_OK, "this clock differs from that of the PDS by {seconds} seconds"),
     "clock.unknown": Kind(_OK, "the PDS does not send its time, so syncd cannot compare clocks"),
     "clock.off": Kind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +17,10 @@ from syncd.values import dataclass
 _DATE_STEP_SECONDS = 1.0
 _SHOWN = 60
 _FAILURES = 500
+_HOME_BYTES = 4_096
+_CODE = re.compile(rb"https://([\w-]+(?:\.[\w-]+)+/[\w.-]{1,40}/[\w.-]{1,40})", re.ASCII)
+_PACKAGES = {"github.com/bluesky-social/atproto": "@atproto/pds"}
+"""What is called otherwise than the repository that has its code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Health:
     Attributes:
         ahead_seconds: How much later it is there than here, to a second and the time that the
             answer took.
+        make: The software, by what its home page or the form of its answers shows.
         software: What its headers say of it, which may be a proxy's word.
         blob_bytes: The largest blob that it takes, by its own word.
         limit: The rate limit of reads that it shows.
@@ -37,6 +43,16 @@ class Health:
     software: str | None = None
     blob_bytes: int | None = None
     limit: xrpc.RateLimit | None = None
+    make: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _HomePage(xrpc.Request):
+    """The page at the root of a server, where some PDSes name the place of their code."""
+
+    @property
+    def target(self) -> str:
+        return "/"
 
 
 async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> Health:
@@ -44,8 +60,9 @@ async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None =
 
     A server that has no describeServer, or refuses it, is there all the same.
 
-    Sources: com.atproto.server.describeServer, the Date header (RFC 9110), and `_health`, which is
-    in no lexicon: the reference PDS shows its version there.
+    Sources: com.atproto.server.describeServer, the Date header (RFC 9110), and two that are in no
+    lexicon: `_health`, where the reference PDS shows its version if its operator set one, and the
+    home page, where it names its code.
     """
     async with Http(url, transport=transport) as http:
         asked = time.time()
@@ -61,6 +78,9 @@ async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None =
             version = _plain(
                 xrpc.read_object(await http.send(xrpc.Request("GET", "_health"))).get("version")
             )
+        make = _make_of(answer)
+        with suppress(SyncdError):
+            make = make or _coded_at(await http.send(_HomePage("GET", "")))
     blob_bytes = None
     with suppress(SyncdError):
         blob_bytes = xrpc.read_server(answer).blob_limit
@@ -70,7 +90,26 @@ async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None =
         _software(answer.headers),
         blob_bytes,
         xrpc.read_rate_limit(answer.headers, now=now),
+        make,
     )
+
+
+def _make_of(described: xrpc.Response) -> str | None:
+    """Return the software whose describeServer has a form that no other was seen to have."""
+    try:
+        services = xrpc.read_object(described).get("services")
+    except SyncdError:
+        return None
+    view = services.get("appview") if isinstance(services, dict) else None
+    kind = view.get("$type") if isinstance(view, dict) else None
+    return "@alteran/astro" if kind == "com.atproto.server.describeServer#service" else None
+
+
+def _coded_at(home: xrpc.Response) -> str | None:
+    """Return the software by the first repository that a page of plain text names as its code."""
+    found = _CODE.search(home.body[:_HOME_BYTES]) if home.media_type == "text/plain" else None
+    place = "" if found is None else found[1].decode()
+    return _PACKAGES.get(place, place) or None
 
 
 def _software(headers: Mapping[str, str]) -> str | None:

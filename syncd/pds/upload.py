@@ -21,6 +21,7 @@ from syncd.errors import (
     RateLimited,
     Rejected,
     SwapFailed,
+    SyncdError,
     Unknown,
     Unreachable,
     UploadLimited,
@@ -75,6 +76,7 @@ def checked_upload(ref: BlobRef, upload: Upload) -> BlobRef:
     return ref
 
 
+NO_SUCH_METHOD: Final = 501
 NO_UPLOADS_HINT = "remove the file from the record, or move the account to a PDS that accepts files"
 
 
@@ -95,6 +97,8 @@ def upload_refusals() -> Iterator[None]:
             hint="wait; this limit counts uploads only, and `syncd run` tries again on its own",
         ) from error
     except Unknown as error:
+        if error.status == NO_SUCH_METHOD:
+            raise _none_taken(error) from error
         raise Unreachable(
             error.message, hint="wait, then try again; `syncd run` does so on its own"
         ) from error
@@ -102,7 +106,11 @@ def upload_refusals() -> Iterator[None]:
         raise Rejected(error.message, name="", status=409, hint=error.hint) from error
     except Rejected as error:
         # arroba says in a 400 that it has no such method.
-        if error.status == 501 or "not implemented" in error.message.lower():
-            reason = f"this PDS does not accept uploads ({error.message})"
-            raise Rejected(reason, name=error.name, status=501, hint=NO_UPLOADS_HINT) from error
+        if "not implemented" in error.message.lower():
+            raise _none_taken(error) from error
         raise
+
+
+def _none_taken(error: SyncdError) -> Rejected:
+    reason = f"this PDS does not accept uploads ({error.message})"
+    return Rejected(reason, name="", status=NO_SUCH_METHOD, hint=NO_UPLOADS_HINT)

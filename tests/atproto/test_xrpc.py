@@ -568,11 +568,15 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (503, "", "", Unreachable, Unknown),
     (504, "UpstreamTimeout", "", Unreachable, Unknown),
     (408, "", "", Unreachable, Unknown),
-    (501, "MethodNotImplemented", "", BadAnswer, Rejected),
+    (501, "MethodNotImplemented", "", BadAnswer, Unknown),
     (302, "", "", BadAnswer, Unknown),
     (404, "", "", BadAnswer, Unknown),
-    (404, "XRPCNotSupported", "", PdsError, Rejected),
+    (404, "XRPCNotSupported", "", PdsError, Unknown),
+    (402, "PaymentRequired", "", PdsError, Unknown),
+    (405, "MethodNotAllowed", "", PdsError, Unknown),
+    (415, "UnsupportedMediaType", "", PdsError, Unknown),
     (400, "SomethingNew", "", PdsError, Rejected),
+    (422, "SomethingNew", "", PdsError, Rejected),
 ]
 
 
@@ -623,6 +627,62 @@ def test_a_page_of_a_proxy_decides_nothing_about_a_write(status: int) -> None:
     assert type(error_of(page)) is BadAnswer
 
 
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("body", [b"", b" ", b'{"error":"InvalidReq', b'[{"a":'])
+def test_a_refusal_without_a_whole_reason_decides_nothing_about_a_write(
+    status: int, body: bytes
+) -> None:
+    error = error_of(Response(status, {}, body), is_write=True)
+    assert isinstance(error, Unknown)
+    assert str(status) in error.message
+
+
+def test_a_reason_of_any_length_is_read() -> None:
+    words = 'bad record: {"text": "' + "x, " * 300_000 + "} at $.writes[3].value.langs"
+    error = error_of(refused(400, "InvalidRequest", words), is_write=True)
+    assert isinstance(error, Rejected)
+    assert (error.name, error.place) == ("InvalidRequest", "$.writes[3].value.langs")
+    assert len(error.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("response", "own", "word"),
+    [
+        (refused(500, "InternalServerError", "oops"), 500, "oops"),
+        (Response(500, {}, b"oops"), 500, "oops"),
+        (Response(503, {}, b""), 503, "empty"),
+        (Response(500, {}, b"<html>"), None, "page"),
+        (Response(404, {"content-type": "text/html"}, b"gone"), None, "page"),
+        (Response(500, {}, b'{"error":'), None, "cut"),
+        (Response(302, {"location": "https://login.example/x?y"}), None, "login.example"),
+        (Response(302, {"location": "https://[/x"}), None, "empty"),
+        (Response(302, {"location": "https://\x1b[2Jx.example/"}), None, "empty"),
+        (Response(302, {"location": f"https://{'x' * 99}.example/"}), None, "empty"),
+        (Response(304), None, "empty"),
+    ],
+)
+def test_what_came_in_the_place_of_an_answer_to_a_write_is_named(
+    response: Response, own: int | None, word: str
+) -> None:
+    error = error_of(response, is_write=True)
+    assert isinstance(error, Unknown)
+    assert error.status == own
+    assert word in error.message
+    assert str(response.status) in error.message
+    assert error.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [(b"", "empty"), (b"<p>", "page"), (b'{"a":', "cut"), (b"[1]", "JSON"), (b"7", "JSON")],
+)
+def test_what_came_in_the_place_of_an_object_is_named(body: bytes, word: str) -> None:
+    with pytest.raises(BadAnswer) as caught:
+        xrpc.read_latest(Response(200, {}, body))
+    assert word in caught.value.message
+    assert "200" in caught.value.message
+
+
 def test_a_rejected_write_carries_name_and_status() -> None:
     error = error_of(refused(400, "InvalidMimeType", "no"), is_write=True)
     assert isinstance(error, Rejected)
@@ -647,6 +707,44 @@ def test_what_a_server_says_is_shown_on_one_short_line_without_secrets() -> None
     assert token not in message
     assert "abcd-2345" not in message
     assert len(message) < 300
+
+
+EVIL = "\x1b[2J\r\n\x9b31m\u202e" + "A" * 100_000
+WORDS_OF_A_SERVER: dict[str, tuple[Callable[[Response], object], object]] = {
+    "latest": (xrpc.read_latest, {"cid": EVIL, "rev": EVIL}),
+    "status": (
+        lambda answer: xrpc.read_repo_status(answer, DID).status,
+        {"active": False, "status": EVIL},
+    ),
+    "session": (
+        lambda answer: xrpc.read_session(answer).status,
+        {"did": DID, "accessJwt": "a", "refreshJwt": "b", "active": False, "status": EVIL},
+    ),
+    "a name": (
+        lambda answer: xrpc.read_session_info(answer).status,
+        {"did": DID, "handle": EVIL, "active": False, "status": EVIL},
+    ),
+    "a key": (xrpc.read_record, {"uri": EVIL, "value": {EVIL: 1.5}}),
+    "a CID": (xrpc.read_record, {"uri": EVIL, "cid": EVIL, "value": {}}),
+    "a link": (
+        xrpc.read_blob_ref,
+        {"blob": {EVIL: 1.5, "ref": {"$link": EVIL}, "mimeType": EVIL, "size": 1}},
+    ),
+    "missing blobs": (xrpc.read_missing_blobs, {"blobs": [{"cid": EVIL}]}),
+    "a DID": (xrpc.read_did, {"did": EVIL}),
+}
+
+
+@pytest.mark.parametrize(("read", "said"), WORDS_OF_A_SERVER.values(), ids=WORDS_OF_A_SERVER)
+def test_no_word_of_a_server_reaches_a_terminal_as_it_is(
+    read: Callable[[Response], object], said: object
+) -> None:
+    try:
+        shown = str(read(Response(200, {}, json.dumps(said).encode())))
+    except BadAnswer as error:
+        shown = error.message
+    assert shown.isprintable()
+    assert 0 < len(shown) < 400
 
 
 @given(st.integers(300, 599), st.binary(max_size=50) | JSON.map(lambda x: json.dumps(x).encode()))
@@ -685,6 +783,17 @@ def test_a_pause_is_read_from_whatever_header_tells_it(
     headers: Mapping[str, str], seconds: float
 ) -> None:
     assert xrpc.retry_seconds(headers, now=NOW) == seconds
+
+
+def test_a_limit_without_a_length_says_that_it_has_none() -> None:
+    for is_write in (True, False):
+        silent = error_of(refused(429, "RateLimitExceeded"), is_write=is_write)
+        asked = error_of(refused(429, "RateLimitExceeded", retry_after="30"), is_write=is_write)
+        assert isinstance(silent, RateLimited)
+        assert isinstance(asked, RateLimited)
+        assert silent.retry_seconds == asked.retry_seconds == xrpc.DEFAULT_RETRY_SECONDS
+        assert "does not say" in silent.message
+        assert "does not say" not in asked.message
 
 
 @pytest.mark.parametrize("skew", [-86_400 * 365, -3_600, 3_600, 86_400 * 365])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.conftest import ALTERAN, ARROBA, OLDER
 from tests.contract.desk import FIRST, Desk, desk_on
-from tests.contract.rungs import ArrobaRung, Rung
+from tests.contract.rungs import AlteranRung, ArrobaRung, ReferenceRung, Rung
 from tests.rigs.machine import configure, save, wait_until
 
 B, C, D = (f"com.example.note/{name}" for name in "bcd")
@@ -78,9 +78,12 @@ def test_doctor_says_what_the_pds_honours_and_takes(rung: Rung, desk: Desk) -> N
     save(desk.folder, FIRST, text="edited")
     desk.machine.ok("sync", at=desk.folder)
     ran = desk.machine.run("doctor", "--json", at=desk.folder)
-    found = {finding["name"] for finding in ran.json["findings"]}
+    found = {finding["name"]: finding["what"] for finding in ran.json["findings"]}
     ignores = isinstance(rung, ArrobaRung)
-    assert found >= {"pds.ok", "limits.seen", "guards.ignored" if ignores else "guards.ok"}
+    named = {"pds.ok", "limits.seen", "guards.ignored" if ignores else "guards.ok"}
+    assert found.keys() >= named
+    makes = {ReferenceRung: "@atproto/pds", AlteranRung: "@alteran/astro", ArrobaRung: "Werkzeug"}
+    assert makes[type(rung)] in found["pds.ok"]
 
 
 def test_a_daemon_carries_both_ways(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,9 +110,13 @@ async def test_poison_is_isolated_told_and_not_sent_again_until_it_changes(scene
     assert set((await fetch(scene.ground.other)).records) == set(GOOD) | good.keys()
 
 
-@pytest.mark.parametrize("bad", [[7], [0, 77, 199]], ids=str)
-async def test_refused_records_among_two_hundred_cost_one_request_each_and_two(
-    host_ground: Ground, tmp_path: Path, bad: list[int]
+@pytest.mark.parametrize(
+    ("bad", "count"),
+    [([7], 200), ([0, 77, 199], 200), ([0], 2), ([0, 1, 2], 3), (range(7), 7), (range(20), 20)],
+    ids=str,
+)
+async def test_refused_records_of_a_batch_cost_one_request_each_and_two(
+    host_ground: Ground, tmp_path: Path, bad: Sequence[int], count: int
 ) -> None:
     """The answer names them: `$.writes[77].record.langs`."""
     line = Line()
@@ -123,7 +127,7 @@ async def test_refused_records_among_two_hundred_cost_one_request_each_and_two(
         laptop.save(GOOD[0], good=1)
         await laptop.sync()
         paths = [
-            f"app.bsky.feed.post/3jzfcijpj{DIGITS[n // 32]}{DIGITS[n % 32]}2a" for n in range(200)
+            f"app.bsky.feed.post/3jzfcijpj{DIGITS[n // 32]}{DIGITS[n % 32]}2a" for n in range(count)
         ]
         for n, path in enumerate(paths):
             langs = ["a", "b", "c", "d"] if n in bad else ["en"]
@@ -132,5 +136,6 @@ async def test_refused_records_among_two_hundred_cost_one_request_each_and_two(
         report = await laptop.sync()
         laptop.mirror.state.close()
     assert {problem.path for problem in report.problems} == {paths[n] for n in bad}
-    assert len(report.pushed) == 200 - len(bad)
+    assert len(report.pushed) == count - len(bad)
+    assert all(problem.line and problem.column for problem in report.problems)
     assert len(line.writes) <= len(bad) + 2

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from syncd.atproto.xrpc import DEFAULT_RETRY_SECONDS
 from syncd.config import Config
 from syncd.cycle.git.companion import Companion
 from syncd.cycle.observe.views import Dirty
@@ -30,7 +31,7 @@ from syncd.errors import (
 )
 from syncd.model import Choice, Decision, RecordPath, Report
 from syncd.sandbox import Delay, DropRequest, Html, Refuse, Sandbox, Status
-from syncd.sandbox.faults import Effect
+from syncd.sandbox.faults import Call, Effect
 from syncd.state import open_state
 from tests.rigs.device import Device, World
 
@@ -392,6 +393,39 @@ def test_a_pds_that_asks_for_a_pause_gets_it_and_pulls_go_on(world: World) -> No
             await until(lambda: desk.is_pushed(NOTE), "the push", 200)
             assert 119 <= now() - refused < 123
             await until(lambda: desk.log[-1].error is None, "the end of the pause", 1)
+
+    play(story())
+
+
+@pytest.mark.parametrize("limited", [{LATEST}, {LATEST, REPO}], ids=["polls", "all reads"])
+def test_a_limit_of_reads_without_a_length_is_said_and_asked_for_later_and_later(
+    world: World, limited: set[str]
+) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        async with running(desk):
+            assert desk.watcher is not None
+            await until(desk.is_idle, "the first cycle")
+            asked: list[float] = []
+
+            def note(call: Call) -> bool:
+                asked.extend([now()] if call.nsid in limited else [])
+                return call.nsid in limited
+
+            refusal = Refuse(429, "RateLimitExceeded", "Rate Limit Exceeded")
+            world.sandbox.faults.add(refusal, times=10_000, when=note)
+            await until(lambda: bool(asked), "the limit", 60)
+            if REPO in limited:
+                await until(lambda: isinstance(desk.log[-1].error, RateLimited), "the word", 1)
+            began, first = now(), len(asked)
+            await until(lambda: now() - began > 600, "ten minutes", 700)
+            assert 0 < len(asked) - first <= 2 * 600 / DEFAULT_RETRY_SECONDS
+            assert asked[-1] - asked[-2] > 1
+            assert desk.device.mirror.outbox.ledger().closed_until == 0
+            world.sandbox.faults.clear()
+            desk.device.save(NOTE, v=1)
+            desk.watcher.tell(NOTE)
+            await until(lambda: desk.is_pushed(NOTE), "the push", 400)
 
     play(story())
 

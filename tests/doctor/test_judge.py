@@ -387,6 +387,15 @@ def test_what_a_pds_says_of_itself_and_what_it_showed_is_named() -> None:
         assert number in limits.what
 
 
+def test_what_a_server_does_not_say_is_called_unknown() -> None:
+    silent = server(version=None, software=None, make=None, blob_bytes=None, limit=None)
+    pds, limits, _ = judge_server(silent)
+    assert "does not name itself" in pds.what
+    assert "version that it does not show" in pds.what
+    assert limits.what.count("not known") == 3
+    assert "@atproto/pds, version 0.4.1" in next(judge_server(server(make="@atproto/pds"))).what
+
+
 REFS = [BlobRef(cid_of_blob(bytes([n])), "image/png", 1) for n in range(3)]
 NAMED = {ref.cid: Named(ref, (RecordPath("com.example.note/one"),)) for ref in REFS}
 NOTHING = Listing({})

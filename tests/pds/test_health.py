@@ -12,8 +12,12 @@ URL = "http://127.0.0.1:1"
 DATE = {"date": "Sun, 29 Nov 2026 12:00:00 GMT"}
 
 
-async def health(describe: httpx.Response, version: httpx.Response) -> Health:
+async def health(
+    describe: httpx.Response, version: httpx.Response, home: httpx.Response | None = None
+) -> Health:
     def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/":
+            return home or NONE
         return describe if request.url.path.endswith("describeServer") else version
 
     return await fetch_health(URL, transport=httpx.MockTransport(answer))
@@ -54,6 +58,33 @@ async def test_a_server_that_is_not_described_is_there(described: httpx.Response
     found = await health(described, httpx.Response(200, json={"version": 7}))
     assert (found.version, found.blob_bytes, found.limit) == (None, None, None)
     assert found.ahead_seconds is not None
+
+
+HOME = "An AT Protocol PDS\n\n  Code: https://github.com/{}\n  Self-Host: https://github.com/x/y\n"
+APPVIEW = {"services": {"appview": {"$type": "com.atproto.server.describeServer#service"}}}
+
+
+@pytest.mark.parametrize(
+    ("described", "home", "make"),
+    [
+        ({}, httpx.Response(200, text=HOME.format("bluesky-social/atproto")), "@atproto/pds"),
+        ({}, httpx.Response(200, text=HOME.format("someone/pds")), "github.com/someone/pds"),
+        ({}, httpx.Response(200, html=HOME.format("someone/theme")), None),
+        ({}, httpx.Response(200, text="x" * 5_000 + HOME.format("someone/pds")), None),
+        ({}, httpx.Response(200, text="hello"), None),
+        ({}, httpx.Response(404, text=HOME.format("someone/pds")), None),
+        ({}, httpx.Response(302, headers={"location": "https://x.example/"}), None),
+        (APPVIEW, httpx.Response(404), "@alteran/astro"),
+        ({"services": {"appview": "x"}}, httpx.Response(404), None),
+        ({"services": [1]}, httpx.Response(404), None),
+        ([1], httpx.Response(404), None),
+    ],
+)
+async def test_the_software_is_what_its_page_or_its_answers_show(
+    described: object, home: httpx.Response, make: str | None
+) -> None:
+    found = await health(httpx.Response(200, json=described), NONE, home)
+    assert found.make == make
 
 
 @pytest.mark.parametrize("shown", ["x" * 61, "two\nlines", "\x1b[31mred", ""])

@@ -97,18 +97,25 @@ def retry_seconds(headers: Mapping[str, str], *, now: float, words: str = "") ->
     Retry-After says it, else the reset of a bucket, else the `words` of the answer ("try again in
     15 minutes"), else it is a default.
     """
+    asked = asked_seconds(headers, now=now, words=words)
+    return DEFAULT_RETRY_SECONDS if asked is None else asked
+
+
+def asked_seconds(headers: Mapping[str, str], *, now: float, words: str = "") -> float | None:
+    """Return the same; None if the answer says of no pause how long it is to be."""
     asked = _retry_after(headers, now)
     if asked is not None:
         return _capped(asked)
     # A bucket with points left is not the one that was empty.
     empty = [bucket for bucket in _buckets(headers, now) if not bucket.remaining]
     resets = [b.reset_seconds for b in empty if b.reset_seconds is not None]
-    return _capped(max(resets) if resets else _in_words(words))
+    found = max(resets) if resets else _in_words(words)
+    return None if found is None else _capped(found)
 
 
-def _in_words(words: str) -> float:
+def _in_words(words: str) -> float | None:
     found = _IN_WORDS.search(words)
-    return int(found[1]) * _UNITS[found[2].lower()] if found else DEFAULT_RETRY_SECONDS
+    return int(found[1]) * _UNITS[found[2].lower()] if found else None
 
 
 def _buckets(headers: Mapping[str, str], now: float) -> list[_Bucket]:

@@ -20,6 +20,9 @@ from syncd.values import dataclass
 MAX_VALUES: Final = 1_500_000
 """The most values in one answer: an empty object takes two bytes there, and 64 in memory."""
 
+SHOWN_LENGTH: Final = 200
+"""The most of a server's own words that is shown."""
+
 _BEFORE_VALUES: Final = (b"[", b"{", b",", b":")
 Fields: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
@@ -46,13 +49,22 @@ class Response:
 
 def read_object(response: Response) -> Fields:
     """Parse the body as a JSON object. Raises BadAnswer, without quoting the body."""
+    try:
+        value = parsed_json(response)
+    except (ValueError, RecursionError):
+        raise _no_object(response) from None
+    if not isinstance(value, dict):
+        raise _no_object(response)
+    return value
+
+
+def parsed_json(response: Response) -> object:
+    """Parse the body. Raises ValueError or RecursionError; BadAnswer for too many values."""
     values = sum(map(response.body.count, _BEFORE_VALUES))
     if values > MAX_VALUES:
         raise BadAnswer(f"the PDS answered with JSON of more than {MAX_VALUES} values")
-    try:
-        return as_object(json.loads(response.body))
-    except (ValueError, RecursionError):
-        raise _no_object(response) from None
+    found: object = json.loads(response.body)
+    return found
 
 
 def read_deep_object(response: Response) -> Fields:
@@ -69,12 +81,23 @@ def read_deep_object(response: Response) -> Fields:
 
 
 def _no_object(response: Response) -> BadAnswer:
-    kind = response.media_type or "no type"
-    shown = kind if kind.isprintable() and len(kind) < 80 else "an unusual type"
     return BadAnswer(
-        f"the PDS answered {response.status} with {shown} that is not a JSON object",
+        f"the PDS answered {response.status} with {_form_of(response)}",
         hint="look for a proxy or a wrong address between syncd and the PDS",
     )
+
+
+def _form_of(response: Response) -> str:
+    """Say what came in the place of a JSON object."""
+    body, kind = response.body.lstrip(), response.media_type
+    if not body:
+        return "an empty body where a JSON object was expected"
+    if body.startswith(b"<"):
+        return "a web page in place of a JSON object"
+    if body.startswith(b"{"):
+        return "a JSON object that is cut short or broken"
+    shown = kind if kind.isprintable() and 0 < len(kind) < 80 else "a body"
+    return f"{shown} that is not a JSON object"
 
 
 def _outermost_texts(body: bytes) -> Fields:
@@ -109,6 +132,13 @@ def maybe(fields: Fields, name: str, kind: type[T]) -> T | None:
     if value is None or isinstance(value, kind):
         return value
     raise BadAnswer(f"the PDS answered with a {name} that is not a {kind.__name__}")
+
+
+def plain(text: str) -> str:
+    """Return `text` on one bounded line without control characters, fit for a sentence."""
+    visible = "".join(c if c.isprintable() else " " for c in text[: 4 * SHOWN_LENGTH])
+    line = " ".join(visible.split())
+    return line if len(line) <= SHOWN_LENGTH else line[: SHOWN_LENGTH - 3] + "..."
 
 
 def text_of(fields: Fields, name: str) -> str:

@@ -21,6 +21,7 @@ from syncd.atproto.xrpc.answer import (
     items_of,
     maybe,
     parsed,
+    plain,
     read_deep_object,
     read_object,
     text_of,
@@ -94,7 +95,7 @@ def _handle(fields: Fields) -> Handle | None:
 def _inactive(fields: Fields) -> str | None:
     if maybe(fields, "active", bool) is not False:
         return None
-    return maybe(fields, "status", str) or "inactive"
+    return plain(maybe(fields, "status", str) or "") or "inactive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,8 @@ def _record(fields: Fields) -> RecordAnswer:
     try:
         cid = parse_cid(text) if text is not None else cid_of(from_json(value))
     except (BadSyntax, BadData) as error:
-        raise BadAnswer(f"the PDS answered with an unreadable record: {error}") from error
+        reason = f"the PDS answered with an unreadable record: {plain(str(error))}"
+        raise BadAnswer(reason) from error
     return RecordAnswer(text_of(fields, "uri"), cid, value)
 
 
@@ -197,7 +199,7 @@ def read_repo_status(response: Response, did: Did) -> RepoStatus:
     active, rev = maybe(fields, "active", bool), maybe(fields, "rev", str)
     if active is None:
         raise BadAnswer("the PDS does not say whether the repo is active")
-    status = None if active else maybe(fields, "status", str)
+    status = None if active else _inactive(fields)
     return RepoStatus(active, status, None if rev is None else parsed(parse_tid, rev))
 
 
@@ -211,7 +213,8 @@ def read_blob_ref(response: Response) -> BlobRef:
     try:
         value = from_json(as_object(read_object(response).get("blob")))
     except BadData as error:
-        raise BadAnswer(f"the answer to an upload names no blob: {error.message}") from error
+        reason = f"the answer to an upload names no blob: {plain(error.message)}"
+        raise BadAnswer(reason) from error
     ref = blob_ref(value) if isinstance(value, dict) else None
     if ref is None:
         raise BadAnswer("the answer to an upload names no blob")

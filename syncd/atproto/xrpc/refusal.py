@@ -6,13 +6,13 @@ Sources: the `errors` of the lexicons, and the observed reference PDS.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
-from syncd.atproto.server.pace import retry_seconds
-from syncd.atproto.xrpc.answer import Response
+from syncd.atproto.server.pace import DEFAULT_RETRY_SECONDS, asked_seconds
+from syncd.atproto.xrpc.answer import Response, parsed_json
 from syncd.errors import (
     BadAnswer,
     BlobNotFound,
@@ -111,7 +111,6 @@ _HINTS: Final[Mapping[type[SyncdError], str]] = {
     Rejected: "change the record, or the name of its file, so that the PDS accepts it",
     TooLarge: "make the record smaller: its PDS accepts no larger request",
     RepoUnavailable: "check the account at its PDS; until then syncd changes nothing here",
-    Unknown: "wait; syncd looks at the repo before it writes again",
     Unreachable: "wait, then try again; `syncd run` does so on its own",
 }
 
@@ -130,14 +129,22 @@ _NAME_HINTS: Final = {
     "BlobNotFound": "upload the blob again: give its file to `syncd blob add FILE`, then: "
     "syncd sync; or take it out of the record",
 }
+_NO_LENGTH = (
+    f"; it does not say for how long, so syncd waits {DEFAULT_RETRY_SECONDS:.0f} seconds, and "
+    "longer after each further one"
+)
 _CLOSED_HINT = (
     "this PDS, or a server in front of it, asks for a login where other PDSes do not; a "
     "mirror that is not read-only uses your login: syncd login"
 )
 _REDIRECT_HINT = "syncd does not follow redirects; give it the address of the PDS itself"
 
+_OF_THE_CONTENT: Final = (400, 422)
+"""The statuses by which a server refuses what a request holds. 413 and 409 have a class each."""
+
 _WORDS_LENGTH = 200
 _PLACE_LENGTH = 1_000
+_SERVER_LENGTH = 80
 _SECRET = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+|\b[a-z0-9]{4}(?:-[a-z0-9]{4}){3}\b", re.ASCII)
 
 
@@ -148,8 +155,9 @@ class ErrorAnswer:
     Attributes:
         name: The error name; empty unless the body is the error object of XRPC.
         words: The message of the server, in one bounded line without tokens.
-        is_page: The body is HTML, so the answer may not come from the PDS.
+        is_page: The body is HTML, or JSON that is cut short: it may not be the word of the PDS.
         place: The last path into the request that the message names, or empty.
+        form: What the body is, for a sentence, where it says nothing.
     """
 
     status: int
@@ -157,12 +165,13 @@ class ErrorAnswer:
     words: str
     is_page: bool
     place: str = ""
+    form: str = ""
 
     @property
     def sentence(self) -> str:
         """The answer as a sentence for a person: status, name and message."""
         named = f"{self.status} {self.name}".rstrip()
-        return f"the PDS answered {named}" + (f": {self.words}" if self.words else "")
+        return f"the PDS answered {named}" + (f": {self.words}" if self.words else self.form)
 
 
 def raise_for(response: Response, *, is_write: bool, now: float, is_open: bool = False) -> None:
@@ -198,14 +207,19 @@ def error_of(
         kind = Busy
     hint = _hint(answer, kind)
     if issubclass(kind, RateLimited):
-        pause = retry_seconds(response.headers, now=now, words=answer.words)
-        return kind(answer.sentence, retry_seconds=pause, hint=hint)
+        asked = asked_seconds(response.headers, now=now, words=answer.words)
+        pause = DEFAULT_RETRY_SECONDS if asked is None else asked
+        sentence = answer.sentence + (_NO_LENGTH if asked is None else "")
+        return kind(sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
         status = UNAVAILABLE.get(answer.name, "notfound")
         return RepoUnavailable(answer.sentence, status=status, hint=hint)
     if issubclass(kind, Rejected):
         named = {"name": answer.name, "place": answer.place}
         return kind(answer.sentence, status=answer.status, hint=hint, **named)
+    if kind is Unknown:
+        is_own = answer.status >= 400 and not answer.is_page
+        return Unknown(answer.sentence, status=answer.status if is_own else None, hint=hint)
     return kind(answer.sentence, hint=hint)
 
 
@@ -232,7 +246,7 @@ def _kind_by_status(status: int, *, is_write: bool) -> type[SyncdError] | None:
     if status == 413:
         return TooLarge
     if status == 501:
-        return Rejected if is_write else BadAnswer
+        return Unknown if is_write else BadAnswer
     if status >= 500 or status == 408:
         return Unknown if is_write else Unreachable
     return None
@@ -259,33 +273,69 @@ def _kind_by_default(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]
     if answer.status in (401, 403):
         return CredentialsRefused
     if is_write:
-        return SwapFailed if answer.status == 409 else Rejected
+        return _refusal_of_a_write(answer)
     return PdsError
+
+
+def _refusal_of_a_write(answer: ErrorAnswer) -> type[SyncdError]:
+    """Choose for a status without a name of one meaning: most say nothing of what was sent."""
+    if answer.status == 409:
+        return SwapFailed
+    has_reason = bool(answer.name or answer.words)
+    return Rejected if has_reason and answer.status in _OF_THE_CONTENT else Unknown
 
 
 def read_error(response: Response) -> ErrorAnswer:
     """Parse an error answer. Never raises."""
-    name, words = _name_and_words(response.body)
+    name, words = _name_and_words(response)
     if name or words is not None:
         said = words or ""
         # Read before the message is cut: it ends with the place, behind whatever it quotes.
         place = next(iter(reversed(_PLACE.findall(said[-_PLACE_LENGTH:]))), "")
         return ErrorAnswer(response.status, _one_line(name), _one_line(said), False, place)
     text = response.body[:4096].decode("utf-8", "replace").strip()
-    is_page = text.startswith("<") or response.media_type == "text/html"
-    return ErrorAnswer(response.status, "", "" if is_page else _one_line(text), is_page)
+    is_html = text.startswith("<") or response.media_type == "text/html"
+    is_page = is_html or _is_cut(response)
+    shown = "" if is_page else _one_line(text)
+    return ErrorAnswer(response.status, "", shown, is_page, form=_form(response, is_html=is_html))
 
 
-_BODY_BYTES: Final = 256 * 1024
-"""The longest body that is read for an error name: no server needs more words."""
+def _form(response: Response, *, is_html: bool) -> str:
+    """Say what an answer without a message of XRPC is."""
+    target = _server_of(response.headers.get("location", ""))
+    if response.status < 400 and target:
+        return f", a redirect to {target}"
+    if not response.body.strip():
+        return " with an empty body"
+    return " with a web page" if is_html else " with JSON that is cut short"
 
 
-def _name_and_words(body: bytes) -> tuple[str, str | None]:
-    if len(body) > _BODY_BYTES:
-        return "", None
+def _server_of(address: str) -> str:
+    """Return the name of the server that an address leads to, if it is fit to be shown."""
     try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+    return name if name.isascii() and name.isprintable() and len(name) <= _SERVER_LENGTH else ""
+
+
+def _is_cut(response: Response) -> bool:
+    """Return True for a body that begins as JSON and is none."""
+    if response.body.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        parsed_json(response)
+    except (BadAnswer, RecursionError):
+        return False
+    except ValueError:
+        return True
+    return False
+
+
+def _name_and_words(response: Response) -> tuple[str, str | None]:
+    try:
+        fields = parsed_json(response)
+    except (BadAnswer, ValueError, RecursionError):
         return "", None
     if not isinstance(fields, dict):
         return "", None

@@ -85,7 +85,8 @@ def _unknown_if_unreadable() -> Iterator[None]:
     try:
         yield
     except BadAnswer as error:
-        raise Unknown(f"the answer to a write cannot be read: {error.message}") from error
+        reason = f"the answer to a write cannot be read: {error.message}"
+        raise Unknown(reason, hint=error.hint) from error
 
 
 def _said(

@@ -1,7 +1,8 @@
 """Send changes in batches, each one commit: with swapCommit, or as creations, which need no guard.
 
 A batch is refused whole. What the refusal names is set aside, and where it names nothing the batch
-is halved. Never sends a change twice without an answer between.
+is halved. Never sends a change twice without an answer between, and refuses none by the word of a
+PDS that may number the writes of a batch in its own way.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import field, replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.syntax import Rkey
 from syncd.batches import Ahead, batches
 from syncd.budget import batch_points, fitting
 from syncd.cycle.push.body import body_bytes, shows_a_limit
@@ -26,14 +28,14 @@ from syncd.errors import (
     Unknown,
 )
 from syncd.exchange import Limits, Written
-from syncd.model import Change
+from syncd.model import Change, make_record_path, split_record_path
 from syncd.pds import encoded_size
 from syncd.values import dataclass
 
 FEW: Final = 8
-"""So many changes are set aside before one of them is sent alone, to see whether it is refused.
+"""So many changes are set aside before a request of its own shows how the PDS numbers writes.
 
-Until then they go along with the others, which costs no request of its own.
+Until then they go along with the others, which shows it at no cost once the others are good.
 """
 
 
@@ -104,12 +106,7 @@ class Batched:
         written = await self.pusher.allowance.heeding(self._request(batch, swap))
         self.pusher.body = self.pusher.body.after_passing(body_bytes(batch))
         self.pusher.confirm(batch, written)
-        if swap is None:
-            return None
-        if written.commit is None:
-            # All of it is written; the next batch has no commit to name, so the repo is seen first.
-            raise SwapFailed("the PDS did not say which commit it made; looking again")
-        return written.commit
+        return _next_swap(swap, written)
 
     async def _request(self, batch: Sequence[Change], swap: Cid | None) -> Written:
         pds, ahead = self.pusher.pds, self.ahead.prepare
@@ -174,8 +171,8 @@ class Batched:
             # No deletion takes a content from where it is if its new record was refused.
             self.pusher.miss(aside[-1][0])
             rest = list(self.pusher.due(rest))
-            if len(aside) == FEW and self.counts_alike is None:
-                swap = await self._check(aside.pop()[0], swap)
+            if self.counts_alike is None and (len(aside) == FEW or not rest):
+                swap = await self._prove(aside, swap)
             if not rest:
                 break
             along = [change for change, _ in aside] if self.counts_alike is None else []
@@ -220,9 +217,46 @@ class Batched:
                 swap = await self._batch([change], swap)
         return swap
 
-    async def _check(self, change: Change, swap: Cid | None) -> Cid | None:
-        """Send the named change alone: if the PDS accepts it, the PDS has named the wrong one."""
-        done = len(self.pusher.pushed.done)
-        swap = await self._batch([change], swap)
-        self.counts_alike = len(self.pusher.pushed.done) == done
-        return swap
+    async def _prove(self, aside: list[tuple[Change, Rejected]], swap: Cid | None) -> Cid | None:
+        """Find out whether the PDS numbers the writes of a batch as they were sent.
+
+        What was set aside last goes alone, between two deletions of records that nobody can have.
+        A PDS that names another one of the three has named another than it meant before, too.
+        """
+        change, _ = aside[-1]
+        three, allowance = _between_nothing(change), self.pusher.allowance
+        allowance.charge(batch_points(three))
+        self.pusher.leave([change])
+        self.counts_alike = False
+        try:
+            written = await allowance.heeding(self._request(three, swap))
+        except Rejected as error:
+            self.counts_alike = named_write(error, 3) == 1
+            return swap
+        except Unknown as error:
+            # Some PDSes fail on the deletion of nothing: an answer, that names no write.
+            if error.status is None:
+                raise
+            return swap
+        aside.pop()
+        own = replace(written, cids=written.cids[1:2], validation=written.validation[1:2])
+        self.pusher.confirm([change], own)
+        return _next_swap(swap, written)
+
+
+def _next_swap(swap: Cid | None, written: Written) -> Cid | None:
+    """Return the guard of the next batch. Raises SwapFailed."""
+    if swap is None:
+        return None
+    if written.commit is None:
+        # All of it is written; the next batch has no commit to name, so the repo is seen first.
+        raise SwapFailed("the PDS did not say which commit it made; looking again")
+    return written.commit
+
+
+def _between_nothing(change: Change) -> tuple[Change, Change, Change]:
+    """Put `change` between two deletions of what is not there: no record is called by its hash."""
+    collection, cid = split_record_path(change.path)[0], change.after or change.before
+    keys = (Rkey(f"{cid}-{end}") for end in ("first", "last"))
+    first, last = (Change(make_record_path(collection, key), cid, None) for key in keys)
+    return first, change, last

@@ -57,7 +57,9 @@ class Looks:
         """
         try:
             found = await self.pds.fetch_record(change.path)
-        except (Unreachable, BadAnswer) as error:
+        except RateLimited:
+            raise
+        except (PdsError, BadAnswer) as error:
             if not await self._is_as_verified():
                 raise Unclear(f"the PDS does not show this record: {error.message}") from error
             return True
@@ -67,8 +69,16 @@ class Looks:
         return not is_lost
 
     async def _is_as_verified(self) -> bool:
-        """Return whether nobody has written to the repo since its tree was verified."""
-        newest, _ = await self.pds.fetch_latest()
+        """Return whether nobody has written to the repo since its tree was verified.
+
+        Not where the PDS answers, and names no commit.
+        """
+        try:
+            newest, _ = await self.pds.fetch_latest()
+        except (Unreachable, RateLimited):
+            raise
+        except (PdsError, BadAnswer):
+            return False
         return newest == self.known
 
     async def at(self, path: RecordPath) -> Cid | Unseen | None:

@@ -86,7 +86,8 @@ class Outbox:
     `denied` are changes that were sent alone and refused, because the PDS names another record
     there than its tree. If they are planned again, on a tree that still has what they replace, the
     PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
-    `failed` counts how often a change was sent alone and got no usable answer.
+    `failed` counts how often a change was sent alone and the PDS failed on it.
+    `unclear` are changes that got no usable answer when they were sent alone: they go last.
     `on_push` hears how far a push is.
     """
 
@@ -98,6 +99,7 @@ class Outbox:
     doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
     denied: frozenset[Key] = frozenset()
     failed: dict[Key, int] = field(default_factory=dict)
+    unclear: frozenset[Key] = frozenset()
     busy_until: int = 0
     on_push: Callable[[Pushing], None] | None = None
     allowance: Allowance = field(init=False)
@@ -219,11 +221,22 @@ class Outbox:
             await Batched(pusher).push(filled, swap=None if guards is Guards.NONE else swap)
             self._count_loss(pushed)
         if singly and pushed.halted is None:
-            await pusher.push_singly(self._filled(singly, pusher.missing), guards, swap)
+            late = self._go_last(singly, pusher)
+            await pusher.push_singly(self._filled(late, pusher.missing), guards, swap)
         self._learn(pushed, light, pusher)
         self.uploads.end(pushed.done)
         pushed.halted = pushed.halted or self.uploads.take_halt()
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
+
+    def _go_last(self, singly: Sequence[Change], pusher: Pusher) -> list[Change]:
+        """Return `singly`, those last that got no usable answer before: others may get one.
+
+        Until their turn, no deletion takes away what they bring to another place.
+        """
+        late = [change for change in singly if _key(change) in self.unclear]
+        for change in late:
+            pusher.miss(change)
+        return [change for change in singly if change not in late] + late
 
     def _moved(self) -> dict[RecordPath, Moved]:
         waiting = self.workspace.state.waiting()
@@ -283,6 +296,7 @@ class Outbox:
         self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
         self.denied = frozenset(map(_key, pushed.denied))
         self.failed = self._failures_after(pushed, changes)
+        self.unclear = self._unclear_after(pushed, changes)
         if pushed.guards is not None:
             is_honoured, records = pushed.guards is not Guards.NONE, pushed.guards is Guards.ALL
             self._keep_guards(honoured=is_honoured, records=records)
@@ -302,6 +316,12 @@ class Outbox:
         again = {key: self.failed.get(key, 0) + 1 for key in map(_key, pushed.failed)}
         kept = {k: n for k, n in self.failed.items() if k[0] not in gone or wanted.get(k[0]) == k}
         return kept | again
+
+    def _unclear_after(self, pushed: Pushed, changes: Sequence[Change]) -> frozenset[Key]:
+        """Return what is still wanted of the changes that got no usable answer."""
+        done = set(pushed.done)
+        wanted = {_key(change) for change in changes if change.path not in done}
+        return frozenset(wanted & {*self.unclear, *map(_key, pushed.unclear)})
 
     def _limits(self) -> Limits:
         """Return what a request may hold: less where the PDS has shown that it takes less, fewer

@@ -33,7 +33,8 @@ class Pushed:
     """The results of one push. `halted` is why the rest was not sent, if it was not.
 
     `denied` are the changes for which the PDS named another record than the one they replace, and
-    `failed` those that were sent alone, got no usable answer and were not carried out.
+    `failed` those that were sent alone, on which the PDS failed, and that were not carried out.
+    `unclear` are those that were sent alone and got no usable answer, whatever it was.
     `guards` is what was found of the PDS on the way, None if nothing was.
     """
 
@@ -42,6 +43,7 @@ class Pushed:
     halted: SyncdError | None = None
     denied: list[Change] = field(default_factory=list)
     failed: list[Change] = field(default_factory=list)
+    unclear: list[Change] = field(default_factory=list)
     guards: Guards | None = None
 
 

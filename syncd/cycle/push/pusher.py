@@ -22,15 +22,14 @@ from syncd.cycle.push.place import Position, place_in_record
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Receipts
 from syncd.errors import (
+    BadAnswer,
     CredentialsRefused,
     GuardUnsupported,
     PdsError,
-    RateLimited,
     Rejected,
     SwapFailed,
     TooLarge,
     Unknown,
-    Unreachable,
 )
 from syncd.exchange import Limits, Written
 from syncd.model import Change, Memory, Moved, RecordPath, Refusal, Retry, Waiting
@@ -40,9 +39,14 @@ from syncd.values import dataclass
 TO_BE_SEEN = "written; to be seen in the repo's tree"
 NOT_MOVED_YET = "the repo does not have its content at the new path yet"
 FAILURES = 4
-"""A change that got no usable answer so often, each time alone, is refused if the PDS takes others.
+"""A change that the PDS failed on so often, each time alone, is refused if the PDS takes others.
 
 Less often it may be a restart, a proxy or a line: then it is simply sent again.
+"""
+OWN_FAILURE = 500
+"""The one status by which a PDS says that it failed itself, which may be due to what was sent.
+
+A page, a redirect, a 503 or no answer says nothing about a record, however often it comes.
 """
 
 
@@ -96,8 +100,8 @@ class Pusher:
         """Send `changes` one by one, so that unrelated commits of others do not interfere.
 
         They were planned against the commit `head`. One that gets no usable answer does not hold
-        the others back. If the PDS takes others and fails on that one again and again, it is
-        refused.
+        the others back, in the next push neither. If the PDS takes others and fails on that one
+        again and again, it is refused.
         """
         self.guards, self.looks.known = guards, None if self.pushed.done else head
         ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
@@ -113,10 +117,11 @@ class Pusher:
                 except Unknown as error:
                     self.answers.overheard.take_silence(change)
                     unclear.append((change, error))
+                    self.pushed.unclear.append(change)
                     self.miss(change)
                     await self._look_whether_it_is_up(error, len(unclear))
             await self._judge(unclear)
-        except (Unknown, RateLimited, CredentialsRefused, Unreachable) as error:
+        except (PdsError, BadAnswer, CredentialsRefused) as error:
             self.pushed.halted = error
         return self.pushed
 
@@ -252,7 +257,7 @@ class Pusher:
             raise error
         try:
             await self.pds.fetch_latest()
-        except PdsError:
+        except (PdsError, BadAnswer):
             raise error from None
 
     async def _judge(self, unclear: Sequence[tuple[Change, Unknown]]) -> None:
@@ -263,7 +268,8 @@ class Pusher:
                 # Some of these PDSes fail after they have carried a deletion out.
                 self.confirm([change], Written((change.after,), None, None))
                 continue
-            has_failed = found is not UNSEEN and found == change.before
+            is_own = error.status == OWN_FAILURE
+            has_failed = is_own and found is not UNSEEN and found == change.before
             if has_failed:
                 self.pushed.failed.append(change)
             is_often = has_failed and self.failures(change) + 1 >= FAILURES
@@ -281,7 +287,7 @@ class Pusher:
             return bool(self.pushed.done)
         try:
             return await self.allowance.heeding(self.pds.honours_swaps())
-        except (PdsError, CredentialsRefused):
+        except (PdsError, BadAnswer, CredentialsRefused):
             return False
 
     # --- What an answer says ----------------------------------------------------------------------

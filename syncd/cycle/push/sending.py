@@ -2,7 +2,7 @@
 
 What a sync would fetch from there again is copied to `blobs/` meanwhile, from the same bytes.
 What became of each is kept until it is asked for: a record waits for its own blobs alone. After an
-answer that holds for all of them, none is begun any more.
+answer that holds for all of them, or several in a row that say nothing, none is begun any more.
 """
 
 from __future__ import annotations
@@ -22,12 +22,27 @@ from syncd.blobs.streams import in_streams
 from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadData, FileChanged, FileProblem, Rejected, SyncdError, TooLarge
+from syncd.errors import (
+    BadAnswer,
+    BadData,
+    FileChanged,
+    FileProblem,
+    PdsError,
+    Rejected,
+    SyncdError,
+    TooLarge,
+    Unreachable,
+)
 from syncd.state.learnt import KnownBlobLimit, KnownUploads
 from syncd.values import dataclass
 
 ORDINARY_BYTES: Final = 1_000_000
 """Every PDS takes a blob of that size: an avatar may have it. Of a larger one it is asked first."""
+
+
+SILENCES: Final = 2
+"""After so many uploads in a row without a usable answer, the PDS is in trouble, and not one blob.
+"""
 
 
 class Refused(Exception):
@@ -64,11 +79,17 @@ class Sender:
     _most: int | None = None
     _has_asked: bool = False
     _is_over: bool = False
+    _unanswered: int = 0
+    _late: set[Cid] = field(default_factory=set)
 
     async def send_all(self, parcels: Iterable[Parcel]) -> None:
-        """Send each of `parcels` that this process has not sent, in their order."""
-        self._failed, self._is_over = {}, False
-        new = {p.ref.cid: p for p in parcels if p.ref.cid not in self.sent}
+        """Send each of `parcels` that this process has not sent, in their order.
+
+        Those that got no usable answer before go last: the others may get one.
+        """
+        waits = [p for p in parcels if p.ref.cid not in self.sent]
+        new = {p.ref.cid: p for p in sorted(waits, key=lambda p: p.ref.cid in self._late)}
+        self._failed, self._is_over, self._unanswered = {}, False, 0
         if not new:
             return
         store, waiting = store_of(self.workspace), iter(new.values())
@@ -104,9 +125,17 @@ class Sender:
                 await self._send(parcel)
             except (BadData, FileChanged, FileProblem, Refused) as error:
                 self._failed[parcel.ref.cid] = error
+            except (Unreachable, BadAnswer) as error:
+                self._failed[parcel.ref.cid] = error
+                self._late.add(parcel.ref.cid)
+                self._unanswered += 1
+                self._is_over = self._is_over or self._unanswered >= SILENCES
             except SyncdError as error:
                 self._failed[parcel.ref.cid] = error
                 self._is_over = True
+            else:
+                self._late.discard(parcel.ref.cid)
+                self._unanswered = 0
 
     async def _send(self, parcel: Parcel) -> None:
         """Raise Refused if the PDS takes no such blob, FileChanged if it is another one now."""
@@ -141,10 +170,14 @@ class Sender:
             self.workspace.state.keep(found)
 
     async def _limit(self) -> int | None:
-        """Return the largest blob that the PDS says it accepts; ask once."""
+        """Return the largest blob that the PDS says it accepts; ask once.
+
+        None where it does not say: then an upload shows it.
+        """
         if not self._has_asked:
-            self._most = await self.home.pds.fetch_blob_limit()
             self._has_asked = True
+            with suppress(PdsError, BadAnswer):
+                self._most = await self.home.pds.fetch_blob_limit()
             if self._most is not None:
                 now, pds = self.workspace.now(), self.home.account.pds
                 self.workspace.state.keep(KnownBlobLimit(pds, self._most, now))

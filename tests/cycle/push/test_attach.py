@@ -28,7 +28,7 @@ from syncd.config import Config
 from syncd.cycle.observe.attached import files_named
 from syncd.cycle.push.attach import Uploads
 from syncd.cycle.push.sending import Parcel, Sender
-from syncd.errors import SyncdError
+from syncd.errors import SyncdError, Unreachable
 from syncd.mirror import publishing
 from syncd.mirror.names import read_names
 from syncd.mirror.waiting import publish_waiting
@@ -716,6 +716,36 @@ async def test_an_upload_without_an_answer_is_done_again(
     assert report.halted is not None
     assert (await device.sync()).pushed == (ONE,)
     assert picture_of(world) == REF.value
+
+
+async def test_a_file_that_never_gets_an_answer_keeps_back_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    send = Sender._send
+    stuck = {f"pictures/{number}.png" for number in range(2 * STREAMS)}
+
+    async def without_answer(self: Sender, parcel: Parcel) -> None:
+        if parcel.name in stuck:
+            raise Unreachable("com.atproto.repo.uploadBlob got no usable answer")
+        await send(self, parcel)
+
+    monkeypatch.setattr(Sender, "_send", without_answer)
+    last = RecordPath("com.example.note/z")
+    for number, name in enumerate([*sorted(stuck), "pictures/z.png"]):
+        put(device, name, PICTURE + bytes([number]))
+        path = last if name not in stuck else RecordPath(f"com.example.note/r{number}")
+        device.save(path, image={"$type": "blob", "$file": name})
+    pushed: set[RecordPath] = set()
+    for _ in range(STREAMS + 1):
+        report = await device.mirror.cycle()
+        pushed |= set(report.pushed)
+        assert report.problems == ()
+        assert isinstance(report.halted, Unreachable)
+    assert pushed == {last}
+    monkeypatch.undo()
+    assert len((await device.sync()).pushed) == len(stuck)
 
 
 async def test_what_the_pds_refuses_is_a_problem_until_the_file_changes(tmp_path: Path) -> None:

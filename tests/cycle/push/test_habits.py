@@ -12,6 +12,7 @@ import pytest
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.data import Record, to_json
+from syncd.cycle.push.batched import FEW
 from syncd.cycle.push.outbox import BODY_SECONDS
 from syncd.errors import CredentialsRefused, Rejected, SyncdError
 from syncd.exchange import Written
@@ -20,6 +21,7 @@ from syncd.pds import Meanwhile
 from syncd.sandbox import MemoryPds, Refuse, Sandbox
 from syncd.sandbox.faults import Call, Delay, Habits
 from syncd.state.learnt import KnownBody, KnownGuards
+from tests.chance import seeded
 from tests.cycle.push.test_pusher import APPLY, WRITES, Time, timed
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World
@@ -414,9 +416,12 @@ class Strict(MemoryPds):
         self.asked += 1
         for at, change in enumerate(changes):
             if change.record is not None and "deep" in change.record:
-                place = self.names.format((at + self.shift) % max(1, len(changes)))
+                place = self.place_of(at, len(changes))
                 raise Rejected("invalid", name="InvalidRequest", status=400, place=place)
         return await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
+
+    def place_of(self, at: int, count: int) -> str:
+        return self.names.format((at + self.shift) % max(1, count))
 
 
 async def pushed_with(
@@ -449,6 +454,7 @@ async def pushed_with(
         list(range(160, 200)),
         list(range(0, 200, 5)),
         list(range(199, -1, -5)),
+        list(range(200)),
     ],
     ids=str,
 )
@@ -495,21 +501,58 @@ async def test_a_hint_that_is_wrong_or_missing_refuses_no_innocent_record(
     assert asked < 8 * len(bad) * math.log2(200)
 
 
-class AlwaysLast(Strict):
-    """Names the last one."""
+class OneLess(Strict):
+    """Names the one before."""
 
     shift = -1
 
 
-@pytest.mark.parametrize("pds", [Strict, OffByOne, AlwaysFirst, AlwaysLast])
+class AlwaysLast(Strict):
+    """Names the last one, whichever it is."""
+
+    def place_of(self, at: int, count: int) -> str:
+        return self.names.format(count - 1)
+
+
+class NoDeletions(Strict):
+    """Counts creations and updates only."""
+
+    def place_of(self, at: int, count: int) -> str:
+        return self.names.format(max(0, at - (count == 3)))
+
+
+@pytest.mark.parametrize("pds", [Strict, OffByOne, AlwaysFirst, OneLess, AlwaysLast, NoDeletions])
 async def test_of_few_records_each_that_is_good_is_pushed_whatever_is_named(
     tmp_path: Path, pds: type[Strict]
 ) -> None:
     for number in range(1, 2**5):
         bad = [n for n in range(5) if number >> n & 1]
         asked, _ = await pushed_with(tmp_path / str(number), bad, pds, 5)
-        assert pds is not Strict or asked <= len(bad) + 2 or len(bad) == 5
-        assert asked <= 14
+        assert pds is not Strict or asked <= len(bad) + 2
+        assert asked <= 15
+
+
+@pytest.mark.parametrize("count", [2, 3, 6, 7, 8, 9, 16])
+async def test_a_refused_record_costs_one_request_whatever_the_size_of_the_batch(
+    tmp_path: Path, count: int
+) -> None:
+    for k in {1, 2, FEW - 1, FEW, FEW + 1, count - 1, count} & {*range(1, count + 1)}:
+        for at, bad in enumerate((range(k), range(count - k, count), random_of(count, k))):
+            where = tmp_path / f"{k}-{at}"
+            asked, _ = await pushed_with(where, list(bad), Strict, count)
+            assert asked <= k + 2
+
+
+def random_of(count: int, k: int) -> list[int]:
+    return sorted(seeded(count * 1000 + k).sample(range(count), k))
+
+
+@pytest.mark.parametrize("pds", [OffByOne, AlwaysFirst, OneLess, AlwaysLast, Speechless])
+async def test_the_eighth_that_is_named_may_be_the_only_one_that_is_bad(
+    tmp_path: Path, pds: type[Strict]
+) -> None:
+    for bad in ([FEW - 1], [FEW - 1, FEW], [0, FEW - 1, 20]):
+        await pushed_with(tmp_path / str(bad), bad, pds, 30)
 
 
 # --- A whole repo each time -----------------------------------------------------------------------

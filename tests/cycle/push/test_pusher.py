@@ -262,6 +262,28 @@ async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
     await agreed(world, laptop)
 
 
+@pytest.mark.parametrize("effect", [Refuse(503), DropRequest(), Html(), Refuse(500)], ids=repr)
+async def test_what_gets_no_answer_first_keeps_nothing_back_that_comes_later(
+    world: World, laptop: Device, effect: Refuse | DropRequest | Html
+) -> None:
+    """Nothing is done yet when two in a row get none, so the push ends; the next begins later."""
+    await used(world, laptop)
+    poison = {RecordPath(f"com.example.note/a{n}") for n in range(3)}
+    good = {RecordPath(f"com.example.note/z{n}") for n in range(3)}
+    for path in (*poison, *good):
+        laptop.save(path, v=1)
+    world.sandbox.faults.add(effect, times=1000, when=lambda call: not poison.isdisjoint(call.paths)
+                             and call.nsid in WRITES)  # fmt: skip
+    pushed: set[RecordPath] = set()
+    for _ in range(3):
+        pushed |= set((await laptop.sync()).pushed)
+    assert pushed == good
+    world.sandbox.faults.clear()
+    for path in poison:
+        laptop.save(path, v=2)
+    await agreed(world, laptop)
+
+
 @pytest.mark.parametrize("times", [1, FAILURES - 1])
 @pytest.mark.parametrize("effect", [Refuse(502), Refuse(500), DropRequest(), Html()], ids=repr)
 async def test_what_passes_by_itself_refuses_nobody(
@@ -516,6 +538,20 @@ async def test_what_others_spend_is_seen_in_what_the_pds_tells(tmp_path: Path, t
     assert isinstance(report.halted, RateLimited)
     assert 0 < len(report.pushed) < 20
     assert sandbox.refused == 0
+
+
+async def test_a_limit_of_reads_holds_no_write_back_once_reads_are_allowed(
+    world: World, laptop: Device
+) -> None:
+    await used(world, laptop)
+    laptop.save(NOTE, v=1)
+    await world.write(OTHER, v=1)
+    refusal = Refuse(429, "RateLimitExceeded", "Rate Limit Exceeded")
+    world.sandbox.faults.add(refusal, "com.atproto.sync.getRepo")
+    with pytest.raises(RateLimited):
+        await laptop.sync()
+    assert (await laptop.sync()).pushed == (NOTE,)
+    await agreed(world, laptop)
 
 
 async def test_a_429_is_obeyed_across_a_restart(world: World, laptop: Device, time: Time) -> None:
