@@ -29,7 +29,7 @@ from tests.rigs.device import Device
 
 COLLECTION = "com.example.note"
 ONE, FOREIGN = RecordPath(f"{COLLECTION}/one"), RecordPath(f"{COLLECTION}/foreign")
-TURNS = 14
+TURNS = 15
 Edit = Callable[..., None]
 
 PUT, DELETE, APPLY = "putRecord", "deleteRecord", "applyWrites"
@@ -165,6 +165,7 @@ UNCLEAR: list[tuple[Answer, bool]] = [
     (OBJECT, False),
     (Answer(200, b'{"error": "InternalServerError", "message": "no"}'), False),
     (error(500, "InternalServerError"), False),
+    (error(501, "MethodNotImplemented"), False),
 ]
 """Answers that do not tell what happened, and whether the write was carried out."""
 
@@ -174,7 +175,6 @@ REFUSALS = [
     error(400, "InvalidMimeType"),
     error(400, "InvalidSize"),
     error(413, "PayloadTooLargeError"),
-    error(501, "MethodNotImplemented"),
 ]
 
 PAUSES = [

@@ -22,6 +22,7 @@ from syncd.atproto.data import to_json
 from syncd.atproto.syntax import Did, Rkey
 from syncd.blobs import files
 from syncd.blobs.consent import consent_of, location_here
+from syncd.blobs.hints import Hints
 from syncd.blobs.location import tells_place
 from syncd.blobs.streams import STREAMS
 from syncd.config import Config
@@ -369,9 +370,9 @@ async def test_a_file_that_is_too_large_is_never_sent(
     described: list[int] = []
     describe = files.described
 
-    def noted(name: str, file: BinaryIO, size: int) -> BlobRef:
+    def noted(name: str, file: BinaryIO, size: int, hints: Hints) -> BlobRef:
         described.append(size)
-        return describe(name, file, size)
+        return describe(name, file, size, hints)
 
     monkeypatch.setattr(files, "described", noted)
     world = world_of(tmp_path)
