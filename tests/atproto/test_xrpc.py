@@ -1081,3 +1081,12 @@ def test_a_pds_that_wants_oauth_sends_nobody_back_to_the_login(name: str) -> Non
     assert isinstance(error, CredentialsRefused)
     assert "syncd login" not in error.hint
     assert "--read-only" in error.hint
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"[" + b"1," * 1_000_001 + b"1]"])
+def test_a_refusal_in_json_beyond_all_bounds_is_a_short_sentence(body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    with pytest.raises(Rejected) as error:
+        xrpc.raise_for(Response(400, headers, body), is_write=True, now=0)
+    assert error.value.message.startswith("the PDS answered 400: [")
+    assert len(error.value.message) < 300
