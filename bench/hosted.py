@@ -138,11 +138,17 @@ class Stream:
     seen: dict[tuple[str, str], float] = field(default_factory=dict)
     made: dict[tuple[str, str], float] = field(default_factory=dict)
     more: threading.Condition = field(default_factory=threading.Condition)
+    is_over: threading.Event = field(default_factory=threading.Event)
 
     def listen(self, socket: ClientConnection) -> None:
-        """Until it is closed."""
-        for frame in socket:
-            self._note(frame if isinstance(frame, bytes) else frame.encode())
+        """Until it is closed. Who waits for a record then hears so."""
+        try:
+            for frame in socket:
+                self._note(frame if isinstance(frame, bytes) else frame.encode())
+        finally:
+            with self.more:
+                self.is_over.set()
+                self.more.notify_all()
 
     def _note(self, frame: bytes) -> None:
         now, event = time.perf_counter(), parse_frame(frame)
@@ -163,10 +169,14 @@ class Stream:
         def times() -> list[float]:
             return [self.seen.get((did, path), 0.0) for path in paths]
 
+        def is_decided() -> bool:
+            return self.is_over.is_set() or min(times()) >= since
+
         with self.more:
-            if not self.more.wait_for(lambda: min(times()) >= since, LONG_SECONDS):
-                late = sum(time < since for time in times())
-                raise Failed(f"{late} of {len(paths)} records did not reach the PDS")
+            self.more.wait_for(is_decided, LONG_SECONDS)
+            if late := sum(time < since for time in times()):
+                end = ": its stream ended" if self.is_over.is_set() else ""
+                raise Failed(f"{late} of {len(paths)} records did not reach the PDS{end}")
             return max(times())
 
 
@@ -174,7 +184,8 @@ class Stream:
 def witness(pds: ReferencePds) -> Iterator[Stream]:
     stream = Stream()
     url = f"{pds.url.replace('http', 'ws', 1)}/xrpc/com.atproto.sync.subscribeRepos"
-    with connect(url, max_size=None, proxy=None) as socket:
+    # A PDS that imports a repo answers no ping for longer than a client waits for it.
+    with connect(url, max_size=None, proxy=None, ping_interval=None) as socket:
         thread = threading.Thread(target=stream.listen, args=(socket,), daemon=True)
         thread.start()
         yield stream
