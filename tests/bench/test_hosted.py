@@ -14,7 +14,7 @@ from bench.measure import Failed
 
 
 class Cut:
-    """A connection that is cut once somebody waits."""
+    """A connection that is cut once a test waits for a record."""
 
     def __init__(self, waits: threading.Event) -> None:
         self.waits = waits

@@ -1,4 +1,4 @@
-"""Files that somebody hostile commits, in what a pull request shows and a runner's log takes."""
+"""Files that an attacker commits, in what a pull request shows and a runner's log takes."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _gone(_site: Site) -> str:
 
 @pytest.mark.parametrize("made", [_blob, _tree, _tag, _stranger, _forged, _gone])
 @pytest.mark.parametrize("options", CLONES)
-async def test_a_ref_that_somebody_moved_deletes_nothing_and_is_put_right(
+async def test_a_ref_that_was_moved_by_hand_deletes_nothing_and_is_put_right(
     site: Site, made: Callable[[Site], str], options: tuple[str, ...]
 ) -> None:
     await site.job()

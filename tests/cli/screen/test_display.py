@@ -171,7 +171,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 def on_a_terminal(
     terminal: Terminal, *words: str, codes: tuple[int, ...] = (0,), **more: str
 ) -> str:
-    """What `syncd status`, or another command, writes where somebody sees it."""
+    """What `syncd status`, or another command, writes where a person sees it."""
     ours, theirs = pty.openpty()
     process = warm.Process[bytes](
         [*warm.SYNCD, *(words or ("status",))],
