@@ -64,8 +64,8 @@ def markdown(report: Report, summary: str) -> Iterator[str]:
     """Yield the lines of a comment."""
     rows = rows_of(report)
     yield f"**syncd:** {_quoted(summary)}"
-    remarks = [f"- {_quoted(sentence)}" for sentence in report.remarks]
-    shown, room = _within(remarks, CHARACTERS // 2)
+    remarks = report.remarks
+    shown, room = _within((f"- {_quoted(sentence)}" for sentence in remarks), CHARACTERS // 2)
     yield from shown
     if len(shown) < len(remarks):
         yield f"- {len(remarks) - len(shown)} more notes: `syncd sync --dry-run` lists them all"
@@ -73,20 +73,25 @@ def markdown(report: Report, summary: str) -> Iterator[str]:
         yield ""
         yield "| what | record | why |"
         yield "|---|---|---|"
-    lines = [f"| {row.what} | {_quoted(row.path)} | {_quoted(row.why)} |" for row in rows[:ROWS]]
+    lines = (f"| {row.what} | {_quoted(row.path)} | {_quoted(row.why)} |" for row in rows[:ROWS])
     shown, _ = _within(lines, CHARACTERS // 2 + room)
     yield from shown
     if len(rows) > len(shown):
         yield f"| … | {len(rows) - len(shown)} more | `syncd sync --dry-run` lists them all |"
 
 
-def _within(lines: Sequence[str], room: int) -> tuple[Sequence[str], int]:
-    """Return those of the first `lines` that have room, and the rest of the room."""
-    for number, line in enumerate(lines):
+def _within(lines: Iterable[str], room: int) -> tuple[Sequence[str], int]:
+    """Return those of the first `lines` that have room, and the rest of the room.
+
+    It makes no line after the first that has none: there can be thousands, of any length.
+    """
+    found: list[str] = []
+    for line in lines:
         if len(line) + 1 > room:
-            return lines[:number], room
+            break
+        found.append(line)
         room -= len(line) + 1
-    return lines, room
+    return found, room
 
 
 def _quoted(text: str) -> str:
