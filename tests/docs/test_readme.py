@@ -44,7 +44,9 @@ def test_make_runs_the_demo_and_the_tests() -> None:
     assert any("tests.reference.install" in line for line in recipe("test"))
 
 
-def test_the_demo_names_each_step_with_record_path_and_cid(terminal: Terminal) -> None:
+def test_the_demo_names_each_step_and_leaves_what_it_made_in_a_directory_that_was_named(
+    terminal: Terminal,
+) -> None:
     out = terminal.ok(f"syncd demo --once {terminal.home / 'demo'}")
     _, *steps = re.split(r"^== ", out, flags=re.MULTILINE)
     titles = [step.splitlines()[0] for step in steps]
@@ -56,6 +58,10 @@ def test_the_demo_names_each_step_with_record_path_and_cid(terminal: Terminal) -
     assert "their version, made meanwhile" in steps[6]
     assert "3 records agree: files, base, tree, root and signature" in steps[7]
     assert "blobs: 2 named, 2 here; each file was hashed" in steps[7]
+    mirror = terminal.home / "demo" / "alice"
+    assert (mirror / "syncd.toml").exists()
+    # A picture went each way.
+    assert len(list((mirror / "blobs").iterdir())) == 2
 
 
 def test_the_lines_under_use_it_work_as_they_stand(terminal: Terminal) -> None:

@@ -36,11 +36,3 @@ def test_a_tour_that_ends_takes_its_directory_with_it(tmp_path: Path) -> None:
     shown = machine.ok("demo", "--once").out
     assert f"{machine.home}/syncd-demo-" in shown
     assert list(machine.home.iterdir()) == []
-
-
-def test_a_tour_in_a_directory_that_was_named_leaves_it(tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "home")
-    machine.ok("demo", str(tmp_path / "tour"), "--once")
-    assert (tmp_path / "tour" / "alice" / "syncd.toml").exists()
-    # A picture went each way.
-    assert len(list((tmp_path / "tour" / "alice" / "blobs").iterdir())) == 2
