@@ -195,17 +195,21 @@ def test_tab_takes_a_tenth_of_a_second_of_a_processor_at_100_000_records(
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
     environ = environ_of(large) | {"_SYNCD_COMPLETE": "bash_complete", **words}
     took, shown = least_cpu(["-m", "syncd"], large, environ)
-    click, _ = least_cpu(["-c", "import click.shell_completion"], large, environ)
     assert f"plain,{offered}" in shown.splitlines()
-    assert took < max(CPU_SECONDS, IMPORTS_OF_CLICK * click)
+    if took >= CPU_SECONDS:
+        click, _ = least_cpu(["-c", "import click.shell_completion"], large, environ)
+        assert took < IMPORTS_OF_CLICK * click
 
 
 def least_cpu(
     arguments: Sequence[str], place: Path, environ: Mapping[str, str]
 ) -> tuple[float, str]:
-    """Run Python some times; return the fewest seconds of a processor that it took, and output."""
-    found = []
-    for _ in range(5):
+    """Run Python; return the seconds of a processor that it took, and output.
+
+    Where they are too many, run it some times: the fewest seconds of these count.
+    """
+    found: list[tuple[float, str]] = []
+    while not found or (len(found) < 5 and min(found)[0] >= CPU_SECONDS):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, *arguments], cwd=place, env=environ, capture_output=True, check=True

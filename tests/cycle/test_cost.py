@@ -24,10 +24,11 @@ from syncd.cycle.observe.remote import Watermark, look
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.state import State
 from syncd.state.notes import KnownHome, Scope
+from tests.chance import IS_STRESS
 from tests.cycle.observe.hostile import DID, Repo, ServedPds, account_of, rev_of
 from tests.rigs.device import Device
 
-SMALL, LARGE, CHANGES = 2_000, 100_000, 40
+SMALL, LARGE, CHANGES = 2_000, 100_000 if IS_STRESS else 40_000, 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from syncd.atproto.syntax import make_tid
 from syncd.folder.read import RACY_NS
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.sandbox.repo.commits import Block, RepoState
+from tests.chance import IS_STRESS
 from tests.rigs.device import Device, World, rework
 
-FILES, SMALL, LARGE = 400, 1_000, 100_000
+FILES, SMALL, LARGE = 400, 1_000, 100_000 if IS_STRESS else 40_000
 CALLS = ("open", "stat", "listdir", "scandir", "read", "fstat")
 
 

@@ -19,7 +19,7 @@ from tests.rigs.desk import Desk, at_work, in_a_thread, text_of
 from tests.rigs.device import World
 
 FILES, BURST = 250, 3000
-LARGE_TREE, CHECKOUTS = (5000, 20) if IS_STRESS else (1500, 6)
+LARGE_TREE, CHECKOUTS = (5000, 20) if IS_STRESS else (600, 6)
 NO_NET = 86_400.0
 """Seconds between looks at everything that nothing asked for: what arrives, events have told."""
 

@@ -23,7 +23,7 @@ from tests.rigs.device import Device, World, rework
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 
-FLIPS = [(5000, 20)] if IS_STRESS else [(1500, 2), (200, 20)]
+FLIPS = [(5000, 20)] if IS_STRESS else [(600, 2), (200, 8)]
 """How many files, how often."""
 PATIENCE_SECONDS = 120.0
 ONE = "com.example.note/one"
