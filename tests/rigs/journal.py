@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class Journal:
         return {v: author for v, author in self.authors.items() if v not in self.given_up}
 
 
+@lru_cache(maxsize=10_000)
 def cid_of_file(path: RecordPath, content: bytes) -> Cid:
     """The CID of the record, or of the bytes where they are none."""
     try:
