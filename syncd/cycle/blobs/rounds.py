@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
+from syncd.blobs.reading import Reading
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
 from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import (
@@ -51,11 +52,13 @@ class Rounds:
         seconds: How long the blobs of one cycle may take; None: until all are here.
         on_progress: Hears how far the fetching is.
         clock: Counts these seconds.
+        reading: Reads the large files that records name.
     """
 
     seconds: float | None = None
     on_progress: Callable[[Bringing], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
+    reading: Reading = field(default_factory=Reading)
     _has_more: bool = True
 
     async def after(
