@@ -35,8 +35,6 @@ ATTRIBUTES: Final = ".gitattributes"
 _ATTRIBUTES: Final = b"* -text -diff -merge\n.gitattributes text diff merge\n"
 MANY: Final = 1_000
 """Above this number of blobs, a look at them costs more than a look whether they changed."""
-FEW: Final = 8
-"""Above this number of files, one wait for the whole disk costs less than one for each file."""
 _MOVE_HINT: Final = "move it elsewhere; the next sync fetches the blob again"
 _EDITED_HINT: Final = (
     "a blob cannot be edited, because its name is its hash: to keep your edit, move the "
@@ -183,18 +181,14 @@ class Store:
                     begun.drop()
 
     def place(self, left: Mapping[Cid, str]) -> dict[Cid, Stamp]:
-        """Name the files that were left, with these endings, with one wait for the disk.
+        """Name the files that were left, with these endings, and make the names durable.
 
         Returns those that have them: another file may be in the way. Raises FileProblem.
         """
         found: dict[Cid, Stamp] = {}
         with self._at_work() as (aside, directory):
-            if len(left) > FEW:
-                self.folder.disk.sync_all(aside)
             for cid, extension in left.items():
                 incoming = Incoming(self.folder, aside, directory, cid)
-                if len(left) <= FEW:
-                    self.folder.disk.sync_file(aside, incoming.name)
                 with suppress(FileExistsError):
                     found[cid] = incoming.named(extension)
                 incoming.drop()

@@ -73,10 +73,12 @@ def with_attached(
     seen, problems = dict(look.seen), dict(look.problems)
     found: dict[RecordPath, Naming] = {}
     unread: dict[RecordPath, Retry] = {}
-    for path in sorted(look.problems.keys() & paths):
+    naming = [p for p in look.problems.keys() & paths if MALFORMED_BLOB in look.problems[p].reason]
+    if not naming:
+        return look, found, unread
+    all_files = replace(files_of(folder, config), most=_most_bytes(workspace), reading=reading)
+    for path in sorted(naming):
         met = look.problems[path]
-        if MALFORMED_BLOB not in met.reason:
-            continue
         # Where git publishes, its file keeps the name: it is compared as any other version.
         is_ours = base.get(path) == remote.get(path) or config.is_one_way
         why = None if is_ours else (_BOTH, _BOTH_HINT)
@@ -84,9 +86,7 @@ def with_attached(
             why = (_READ_ONLY, _READ_ONLY_HINT)
         asks = config.asks_before_push(path) and not config.is_one_way
         then = f"syncd publish {shlex.quote(path)}" if asks else "syncd sync"
-        files = replace(files_of(folder, config), most=_most_bytes(workspace), then=then)
-        files.reading = reading
-        read = _read(files, folder, path, met, why)
+        read = _read(replace(all_files, then=then), folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read
         elif isinstance(read, Retry):
