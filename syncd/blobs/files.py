@@ -29,7 +29,7 @@ from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
 from syncd.blobs.hints import HERE, IN_GIT, Hints, name_as, put_it_there
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
-from syncd.blobs.location import tells_place
+from syncd.blobs.location import place_words
 from syncd.blobs.offered import check_meant, check_offered
 from syncd.blobs.pointers import stand_in_of
 from syncd.blobs.reading import Around, Reading
@@ -65,10 +65,10 @@ class NoSuchFile(BadData):
 
 
 class Described(NamedTuple):
-    """What a file is, and whether its metadata says where it was made."""
+    """What a file is, and what its metadata says of where it was made; empty: nothing."""
 
     ref: BlobRef
-    tells_place: bool
+    place: str
 
 
 @dataclass(slots=True)
@@ -201,9 +201,9 @@ def as_published(
 
     `location`: what becomes of a file that says where it was made. Raises BadData if it is held.
     """
-    if not known.tells_place or location == LOCATION_KEEP:
+    if not known.place or location == LOCATION_KEEP:
         return file, known.ref
-    told = f"{shown(name)} says where it was made"
+    told = f"{shown(name)} {known.place}"
     if location != LOCATION_STRIP:
         raise BadData(told, hint=hints.unallowed if location == UNALLOWED else hints.place)
     return without_place(told, file, size, known.ref.mime_type, hints)
@@ -238,7 +238,7 @@ def describe(name: str, file: BinaryIO, size: int, hints: Hints = HERE) -> Descr
     Raises BadData if it is not `size` long, or if it only stands for the file that is meant.
     """
     ref = described(name, file, size, hints)
-    return Described(ref, tells_place(file, ref.mime_type))
+    return Described(ref, place_words(file, ref.mime_type))
 
 
 def without_place(
@@ -258,7 +258,7 @@ def without_place(
         raise BadData(f"{told}, but {error.message}", hint=hints.stuck) from None
     content = BytesIO(data)
     ref = described(told, content, len(data))
-    if ref.mime_type != mime_type or tells_place(content, mime_type):
+    if ref.mime_type != mime_type or place_words(content, mime_type):
         raise BadData(f"{told}, in a part that syncd cannot remove", hint=hints.stuck)
     return content, ref
 
