@@ -31,7 +31,7 @@ _INNER: Final = (0x8769, 0x014A)
 _MOST_DIRECTORIES: Final = 8
 _CITY_OR_NEARER: Final = frozenset({90, 92})
 _MOST_DATASETS: Final = 1_000
-TOLD: Final = "says where it was made"
+OPEN: Final = "says where it was made"
 HIDDEN: Final = (
     "has metadata that syncd cannot read and that may say where it was made (compressed by Brotli)"
 )
@@ -45,7 +45,7 @@ def tells_place(file: BinaryIO, mime_type: str) -> bool:
 
 
 def place_words(file: BinaryIO, mime_type: str) -> str:
-    """Return what the metadata of a file does, for a person: TOLD, HIDDEN, or empty: no place.
+    """Return what the metadata of a file does, for a person: OPEN, HIDDEN, or empty: no place.
 
     The file is read from its beginning, a piece at a time, and stands anywhere afterwards.
     """
@@ -54,7 +54,7 @@ def place_words(file: BinaryIO, mime_type: str) -> str:
     parts = beside_pixels(file, mime_type)
     met = (mark for part in parts for mark, at in _marks_in(file, *part) if _MARKS[mark](file, at))
     mark = next(met, None)
-    return "" if mark is None else HIDDEN if mark == _COMPRESSED else TOLD
+    return "" if mark is None else HIDDEN if mark == _COMPRESSED else OPEN
 
 
 def _marks_in(

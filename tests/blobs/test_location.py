@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from syncd.blobs.kinds import mime_of
-from syncd.blobs.location import HIDDEN, TOLD, place_words, tells_place
+from syncd.blobs.location import HIDDEN, OPEN, place_words, tells_place
 from tests.chance import seeded
 
 FORMATS = ["JPEG", "PNG", "WEBP", "AVIF"]
@@ -294,7 +294,7 @@ def test_a_jpeg_xl_with_plain_metadata_tells_what_that_tells() -> None:
     assert not tells(JPEG_XL + pixels)
     assert not tells(JPEG_XL + box(b"Exif", b"\0\0\0\0" + exif_of("JPEG", None)) + pixels)
     placed = JPEG_XL + box(b"Exif", b"\0\0\0\0" + exif_of("JPEG", PLACE)) + pixels
-    assert place_words(BytesIO(placed), mime_of(placed)) == TOLD
+    assert place_words(BytesIO(placed), mime_of(placed)) == OPEN
 
 
 @pytest.mark.parametrize(
