@@ -76,19 +76,19 @@ class Rounds:
         has_news = bool(workspace.state.attachments.named_by(moved))
         if not self._has_more and not has_news and (not is_whole or is_as_it_was(workspace)):
             return report
-        found, checked = self._look(workspace)
+        found, checked = await self._look(workspace)
         problems = self._put_right(workspace, checked)
         if checked.edited:
-            found, _ = self._look(workspace)
+            found, _ = await self._look(workspace)
         brought = await self._fetch(workspace, pds, found, checked.edited)
         self._has_more = bool(brought.left) and brought.halted is None
         self._remember(workspace, found, brought)
         return _reported(report, workspace, found, brought, problems, has_more=self._has_more)
 
-    def _look(self, workspace: Workspace) -> tuple[Attached, Checked]:
+    async def _look(self, workspace: Workspace) -> tuple[Attached, Checked]:
         attachments, store = workspace.state.attachments, store_of(workspace)
         known, listing = attachments.stamps(), store.list()
-        checked = store.check(listing, known)
+        checked = await store.look(listing, known)
         new = {cid: stamp for cid, stamp in checked.stamps.items() if known.get(cid) != stamp}
         attachments.keep_stamps(new, gone=known.keys() - checked.stamps.keys())
         return attached(workspace, checked), checked
