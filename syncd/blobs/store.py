@@ -37,7 +37,7 @@ _ATTRIBUTES: Final = b"* -text -diff -merge\n.gitattributes text diff merge\n"
 MANY: Final = 1_000
 """Above this number of blobs, a look at them costs more than a look whether they changed."""
 PORTION_BYTES: Final = 16_000_000
-"""How many bytes are hashed before somebody else has a turn, but for one larger file."""
+"""How many bytes are hashed before other tasks have a turn, but for one larger file."""
 _MOVE_HINT: Final = "move it elsewhere; the next sync fetches the blob again"
 _EDITED_HINT: Final = (
     "a blob cannot be edited, because its name is its hash: to keep your edit, move the "
