@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
-from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 from urllib.request import getproxies, proxy_bypass
@@ -28,11 +26,6 @@ LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 
 TRIES: Final = 4
 """The number of addresses of one host to try, at most."""
-
-# httpcore imports it several times a request if it is there. Where it is not, Python would search
-# every directory of its path each time: a seventh of the processor time of an upload.
-if find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 

@@ -294,8 +294,6 @@ def _keep(key: _Key, known: Described, young_ns: int) -> None:
     """
     now_ns = time.time_ns()
     is_at_rest = key[-1] + _RESTS_NS < now_ns
-    while len(_kept) >= _MOST_KEPT:
-        del _kept[next(iter(_kept))]
     _kept[key] = known, math.inf if is_at_rest else now_ns + young_ns
 
 
@@ -305,6 +303,9 @@ def _described_once(name: str, file: BinaryIO, size: int) -> Described:
     if found is None:
         found = describe(name, file, size)
         _keep(key, found, 0)
+    # Not where it is kept: threads do that, and two of them would drop the same one.
+    while len(_kept) > _MOST_KEPT:
+        _kept.pop(next(iter(_kept)), None)
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import field, replace
 from typing import TypeVar
 
@@ -142,9 +141,11 @@ class Mirror:
         report = self.so_far = last = await self.cycle(dirty)
         attempts = 1
         while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(self.rounds.seconds):
                     await self.rounds.reading.read()
+            except TimeoutError:
+                break  # a daemon reads on beside its cycles
             last = await self.cycle(dirty=last.unsent)
             attempts = 1 if last.pushed else attempts + 1
             report = self.so_far = report.followed_by(last)

@@ -159,3 +159,18 @@ async def test_a_record_that_names_several_large_files_waits_once_for_all(
     device.save(NOTE, images=[{"$type": "blob", "$file": name} for name in names])
     report = await device.mirror.cycle()
     assert (report.pushed, slow.count) == ((NOTE,), 3)
+
+
+async def test_a_sync_that_a_daemon_is_asked_for_leaves_a_long_reading_to_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch)
+    monkeypatch.setattr("syncd.daemon.loop.BLOB_SECONDS", 0.05)
+    device = world.device()
+    put(device)
+    device.save(NOTE, image=NAMED)
+    async with at_work(world, device=device) as desk:
+        report = await desk.daemon.now()
+        assert ([item.path for item in report.retries], report.problems) == ([NOTE], ())
+        slow.may_end.set()
+        await desk.until_pushed({"image": reference("film")})
