@@ -1,28 +1,24 @@
 """S15 and S16: blobs up and down, beside a bare loop of as many streams; what they cost besides.
 
-Down, the loop knows every name before it begins, hashes what comes and has each file on the disk.
-Up, it reads the same files and writes the same records, in the same batches; it keeps no copy of a
-file, as syncd does, and looks at nothing first.
+The loop (bare.py) is a process too. Down, it knows every name before it begins. Up, it reads the
+same files, writes the same records in the same batches, and keeps a copy of each file, as syncd
+does; it is logged in, and looks at nothing first. Either way what it wrote is hashed and durable.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
+import json
 import statistics
+import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import httpx
 
 from bench.hosted import NOTE, Hosted, hosted, reference
-from bench.measure import Failed, Spent, alternate, ratio, run, settle, walls
+from bench.measure import Command, Failed, Spent, alternate, ratio, run, walls
 from bench.outcome import Check, Outcome
 from bench.stage import Stage, remove
 from syncd.atproto.blob import BlobRef
@@ -38,7 +34,7 @@ from syncd.sandbox import Sandbox
 from tests.reference.pds import ReferencePds
 from tests.rigs.device import Device, World, close_all, rework
 
-T = TypeVar("T")
+BARE = Path(__file__).with_name("bare.py")
 UP, DOWN = "syncd sync", "syncd blob get --all"
 LOOP_UP, LOOP_DOWN = "bare loop up", "bare loop down"
 SMALL, LARGE = "a small blob", "a large one"
@@ -72,19 +68,6 @@ def created(number: int, ref: BlobRef) -> WriteOp:
     return WriteOp("create", Nsid(NOTE), Rkey(f"n{number:06}"), value)
 
 
-def in_streams(work: Callable[[httpx.Client, T], object], items: Sequence[T], url: str) -> None:
-    """Do all `items`, as many at a time as syncd does. Raises what one of them raises."""
-    clients = [httpx.Client(base_url=url, trust_env=False, timeout=300) for _ in range(STREAMS)]
-    with ThreadPoolExecutor(STREAMS) as pool:
-        parts = [items[start::STREAMS] for start in range(STREAMS)]
-        pairs = zip(clients, parts, strict=True)
-        done = [pool.submit(lambda c=c, p=p: [work(c, item) for item in p]) for c, p in pairs]  # type: ignore[misc]
-        for each in done:
-            each.result()
-    for client in clients:
-        client.close()
-
-
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """The same blobs into fresh accounts and out of one, by syncd and by a bare loop."""
@@ -106,23 +89,32 @@ class Pictures:
             files = self.stage.directory("bare-up")
             for number, content in enumerate(self.contents):
                 (files / f"{number}.png").write_bytes(content)
-            settle()
-            began, used = time.perf_counter(), time.process_time()
-            self.publish(mirror, lambda number: (files / f"{number}.png").read_bytes())
-            return Spent(time.perf_counter() - began, time.process_time() - used, 0)
+            return self.bare(
+                mirror,
+                "up",
+                files=[str(files / f"{number}.png") for number in range(len(self.contents))],
+                headers={"authorization": mirror.other.headers["authorization"]},
+                type=TYPE,
+                collection=NOTE,
+            )
 
-    def publish(self, mirror: Hosted, read: Callable[[int], bytes]) -> None:
-        """The bare loop up: each blob, and then the records."""
+    def bare(self, mirror: Hosted, way: str, **job: object) -> Spent:
+        """Run the bare loop as a process of its own."""
+        target, asked = self.stage.directory("bare"), self.stage.work / "bare.json"
+        common = {"way": way, "url": self.pds.url, "did": mirror.did, "streams": STREAMS}
+        asked.write_text(json.dumps({**common, "target": str(target), **job}), encoding="utf-8")
+        spent = run(Command([sys.executable, BARE], stdin=asked))
+        if len(list(target.iterdir())) != len(self.contents):
+            raise Failed("not every blob was kept")
+        return spent
+
+    def publish(self, mirror: Hosted) -> None:
+        """Upload each blob, and then write the records."""
         headers = {**mirror.other.headers, "content-type": TYPE}
-        refs: dict[int, BlobRef] = {}
-
-        def upload(client: httpx.Client, number: int) -> None:
-            url, content = "/xrpc/com.atproto.repo.uploadBlob", read(number)
-            client.post(url, content=content, headers=headers).raise_for_status()
-            refs[number] = ref_of(content)
-
-        in_streams(upload, range(len(self.contents)), self.pds.url)
-        ops = [created(number, refs[number]) for number in range(len(self.contents))]
+        for content in self.contents:
+            url = "/xrpc/com.atproto.repo.uploadBlob"
+            mirror.other.post(url, content=content, headers=headers).raise_for_status()
+        ops = [created(number, ref_of(content)) for number, content in enumerate(self.contents)]
         for start in range(0, len(ops), BATCH_WRITES):
             body = apply_writes(Did(mirror.did), ops[start : start + BATCH_WRITES]).body
             mirror.other.post(
@@ -141,28 +133,9 @@ class Pictures:
 
     def fetch(self, mirror: Hosted) -> Spent:
         """The bare loop down."""
-        target = self.stage.directory("bare")
         refs = [ref_of(content) for content in self.contents]
-
-        def fetch(client: httpx.Client, ref: BlobRef) -> None:
-            params = {"did": mirror.did, "cid": str(ref.cid)}
-            digest, url = hashlib.sha256(), "/xrpc/com.atproto.sync.getBlob"
-            with (
-                client.stream("GET", url, params=params) as answer,
-                (target / str(ref.cid)).open("wb") as file,
-            ):
-                for piece in answer.raise_for_status().iter_bytes():
-                    digest.update(piece)
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            if not bytes(ref.cid).endswith(digest.digest()):
-                raise Failed("it is another blob")
-
-        settle()
-        began, used = time.perf_counter(), time.process_time()
-        in_streams(fetch, refs, self.pds.url)
-        return Spent(time.perf_counter() - began, time.process_time() - used, 0)
+        cids = [[str(ref.cid), bytes(ref.cid)[-32:].hex()] for ref in refs]
+        return self.bare(mirror, "down", cids=cids)
 
 
 def draw(mirror: Hosted, contents: Sequence[bytes]) -> None:
@@ -181,7 +154,7 @@ def blobs_both_ways(stage: Stage) -> Outcome:
     contents = [picture(number) for number in range(max(STREAMS, stage.records // BLOBS_OF))]
     with reference(stage) as pds, hosted(stage, pds, "down") as mirror:
         pictures = Pictures(stage, pds, contents)
-        pictures.publish(mirror, contents.__getitem__)
+        pictures.publish(mirror)
         mirror.clone()
         contenders = {
             UP: pictures.send,
@@ -205,7 +178,7 @@ def blobs_besides(stage: Stage) -> Outcome:
             contents = [picture(1, size)]
             pictures = Pictures(stage, pds, contents)
             with hosted(stage, pds, "down") as mirror:
-                pictures.publish(mirror, contents.__getitem__)
+                pictures.publish(mirror)
                 mirror.clone()
                 runs[f"{name} up"] = [pictures.send() for _ in range(stage.rounds)]
                 runs[f"{name} down"] = [pictures.get(mirror) for _ in range(stage.rounds)]

@@ -46,11 +46,12 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A process to be run: what, with which environment, and where."""
+    """A process to be run: what, with which environment, where, and what it reads."""
 
     words: Sequence[str | Path]
     env: Mapping[str, str] | None = None
     at: Path | None = None
+    stdin: Path | None = None
 
 
 def settle() -> None:
@@ -61,13 +62,14 @@ def settle() -> None:
 def run(command: Command) -> Spent:
     """Run a process to its end, which must be a good one. Raises Failed."""
     settle()
-    with tempfile.TemporaryFile() as said:
+    source = command.stdin or Path(os.devnull)
+    with tempfile.TemporaryFile() as said, source.open("rb") as read:
         began = time.perf_counter()
         process = subprocess.Popen(
             list(map(str, command.words)),
             env=None if command.env is None else dict(command.env),
             cwd=command.at,
-            stdin=subprocess.DEVNULL,
+            stdin=read,
             stdout=subprocess.DEVNULL,
             stderr=said,
         )

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,12 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from syncd import connect
 from syncd.atproto.syntax import Did
+from syncd.atproto.xrpc import describe_server
 from syncd.connect import LookUp, Transport, public_addresses
 from syncd.errors import BadAnswer, IdentityError, Unreachable
 from syncd.identity import resolve
 from syncd.identity.web import Web
 from syncd.model import Account
 from syncd.pds import HttpPds
+from syncd.pds.http import Http
 from syncd.pds.stream import pds_stream
 
 HOST = "pds.example.com"
@@ -396,3 +399,26 @@ async def test_a_did_of_the_web_whose_host_leads_home_does_not_resolve(
         with pytest.raises(IdentityError, match="private network"):
             await resolve(f"did:web:{HOST}")
         assert came == []
+
+
+async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search for a module that is not there is made each time, and costs as much as a request."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+
+    sought: list[str] = []
+
+    class Finder:
+        def find_spec(self, name: str, *_: object) -> None:
+            sought.append(name)
+
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as server,
+        Http(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as http,
+    ):
+        await http.send(describe_server())
+        monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+        await http.send(describe_server())
+    assert sought == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
@@ -27,9 +29,10 @@ from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
 from syncd.blobs.hints import HERE, IN_GIT, Hints, name_as, put_it_there
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
-from syncd.blobs.location import tells_place
+from syncd.blobs.location import place_words
 from syncd.blobs.offered import check_meant, check_offered
 from syncd.blobs.pointers import stand_in_of
+from syncd.blobs.reading import Around, Reading
 from syncd.blobs.strip import STRIPPERS, stripped
 from syncd.config import LOCATION_HOLD, LOCATION_KEEP, LOCATION_STRIP
 from syncd.errors import BadData, FolderWrong
@@ -62,10 +65,10 @@ class NoSuchFile(BadData):
 
 
 class Described(NamedTuple):
-    """What a file is, and whether its metadata says where it was made."""
+    """What a file is, and what its metadata says of where it was made; empty: nothing."""
 
     ref: BlobRef
-    tells_place: bool
+    place: str
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class Files:
         is_of_git: The folder has what a commit has, and nothing else.
         worktree: The folder whose git is asked which files it ignores; None: git is not asked.
         then: The command that continues once a file that lacks is there; empty: there is none.
+        reading: Who reads what is too much for one look; None: all is read at once.
     """
 
     open_root: OpenRoot
@@ -86,12 +90,14 @@ class Files:
     most: int | None = None
     is_of_git: bool = False
     then: str = "syncd sync"
+    reading: Reading | None = None
     _known: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
         """Return the reference that a file will have. Raises BadData if it cannot be uploaded.
 
-        A file is read again only if its stat is another one than before.
+        A file is read again only if its stat is another one than before. Raises BeingRead for one
+        that `reading` will read.
         """
         if name not in self._known:
             with self.opened(name) as (file, size):
@@ -100,7 +106,7 @@ class Files:
                 most = LARGEST if self.most is None else min(self.most, LARGEST)
                 if size > most:
                     raise too_large(name, size, most)
-                known = _described_once(name, file, size)
+                known = self._described(name, file, size)
                 self._known[name] = as_published(
                     name, file, size, known, self.location, self._hints
                 )[1]
@@ -124,6 +130,18 @@ class Files:
         """Open a file and say its size. Raises BadData if it cannot be uploaded."""
         with reading(self._open(name), name, self._hints.name) as found:
             yield found
+
+    def _described(self, name: str, file: BinaryIO, size: int) -> Described:
+        if self.reading is not None and _kept_of(_key(file)) is None:
+            self.reading.check(name, size, partial(self._read, name))
+        return _described_once(name, file, size)
+
+    def _read(self, name: str, around: Around) -> None:
+        """Read a file and keep what it is, for the look that follows. Raises BadData."""
+        with self.opened(name) as (file, size):
+            key = _key(file)
+            if _kept_of(key) is None:
+                _keep(key, describe(name, around(file), size), _SOON_NS)
 
     @property
     def _hints(self) -> Hints:
@@ -183,9 +201,9 @@ def as_published(
 
     `location`: what becomes of a file that says where it was made. Raises BadData if it is held.
     """
-    if not known.tells_place or location == LOCATION_KEEP:
+    if not known.place or location == LOCATION_KEEP:
         return file, known.ref
-    told = f"{shown(name)} says where it was made"
+    told = f"{shown(name)} {known.place}"
     if location != LOCATION_STRIP:
         raise BadData(told, hint=hints.unallowed if location == UNALLOWED else hints.place)
     return without_place(told, file, size, known.ref.mime_type, hints)
@@ -220,7 +238,7 @@ def describe(name: str, file: BinaryIO, size: int, hints: Hints = HERE) -> Descr
     Raises BadData if it is not `size` long, or if it only stands for the file that is meant.
     """
     ref = described(name, file, size, hints)
-    return Described(ref, tells_place(file, ref.mime_type))
+    return Described(ref, place_words(file, ref.mime_type))
 
 
 def without_place(
@@ -240,16 +258,18 @@ def without_place(
         raise BadData(f"{told}, but {error.message}", hint=hints.stuck) from None
     content = BytesIO(data)
     ref = described(told, content, len(data))
-    if ref.mime_type != mime_type or tells_place(content, mime_type):
+    if ref.mime_type != mime_type or place_words(content, mime_type):
         raise BadData(f"{told}, in a part that syncd cannot remove", hint=hints.stuck)
     return content, ref
 
 
-_MOST_KEPT: Final = 1_000
+_MOST_KEPT: Final = 10_000
 _RESTS_NS: Final = 2_000_000_000
-_kept: dict[tuple[int, ...], Described] = {}
-"""What files were that this process has read, by their stat: a record that waits is looked at
-again and again, and a film takes long to hash."""
+_SOON_NS: Final = 60_000_000_000
+_Key: TypeAlias = tuple[int, ...]
+_kept: dict[_Key, tuple[Described, float]] = {}
+"""What files were that this process has read, by their stat, and until when that is believed, in
+nanoseconds: a record that waits is looked at again and again, and a film takes long to hash."""
 
 
 def forget() -> None:
@@ -257,17 +277,35 @@ def forget() -> None:
     _kept.clear()
 
 
-def _described_once(name: str, file: BinaryIO, size: int) -> Described:
+def _key(file: BinaryIO) -> _Key:
     now = os.fstat(file.fileno())
-    key = (now.st_dev, now.st_ino, *_stamp(now))
-    found = _kept.get(key)
+    return now.st_dev, now.st_ino, *_stamp(now)
+
+
+def _kept_of(key: _Key) -> Described | None:
+    known, until_ns = _kept.get(key, (None, 0))
+    return known if time.time_ns() < until_ns else None
+
+
+def _keep(key: _Key, known: Described, young_ns: int) -> None:
+    """Keep what a file is; what was changed a moment ago for so long only, in nanoseconds.
+
+    It may change again within one tick of its clock: then the hash of what is sent shows it.
+    """
+    now_ns = time.time_ns()
+    is_at_rest = key[-1] + _RESTS_NS < now_ns
+    _kept[key] = known, math.inf if is_at_rest else now_ns + young_ns
+
+
+def _described_once(name: str, file: BinaryIO, size: int) -> Described:
+    key = _key(file)
+    found = _kept_of(key)
     if found is None:
         found = describe(name, file, size)
-    # A file that was changed a moment ago may change again within one tick of its clock.
-    if now.st_ctime_ns + _RESTS_NS < time.time_ns():
-        while len(_kept) >= _MOST_KEPT:
-            del _kept[next(iter(_kept))]
-        _kept[key] = found
+        _keep(key, found, 0)
+    # Not where it is kept: threads do that, and two of them would drop the same one.
+    while len(_kept) > _MOST_KEPT:
+        _kept.pop(next(iter(_kept)), None)
     return found
 
 

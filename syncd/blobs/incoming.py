@@ -71,11 +71,10 @@ class Incoming:
         Raises ValueError if the bytes are not those of the CID, OSError if the disk refuses.
         """
         self._end()
-        self.folder.disk.sync_file(self.aside, self.name)
         return self.named(extension)
 
     def leave(self) -> None:
-        """Leave the file aside at the end, for `Store.place`. Raises as `place`."""
+        """Leave the file aside at the end, durable, for `Store.place`. Raises as `place`."""
         self._end()
         self.is_left = True
 
@@ -83,6 +82,7 @@ class Incoming:
         if not self.is_right:
             raise ValueError(f"the bytes do not match {self.cid}")
         self.folder.disk.set_mode(self.aside, self.name, MODE)
+        self.folder.disk.sync_file(self.aside, self.name)
 
     def named(self, extension: str) -> Stamp:
         """Name the file, once it is durable. Raises OSError."""

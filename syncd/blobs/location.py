@@ -5,7 +5,7 @@ JPEG, HEIC, WebP, PNG, TIFF and PDF alike. Only the pixels of a picture that is 
 asks are left out (pixels.py). What a mark leads to is read within bounds, which the libraries for
 Exif lack: a count in a file makes them loop for hours. Never changes a file.
 Sources: Exif 2.32 §4.6, ISO 14496-12, 3GPP TS 26.244 §8.13, QuickTime File Format, PNG §11.3.4,
-IPTC-IIM 4.2 §6, RFC 9559 §5.1.8 (Matroska).
+IPTC-IIM 4.2 §6, RFC 9559 §5.1.8 (Matroska), ISO 18181-2 §9 (JPEG XL).
 """
 
 from __future__ import annotations
@@ -31,18 +31,30 @@ _INNER: Final = (0x8769, 0x014A)
 _MOST_DIRECTORIES: Final = 8
 _CITY_OR_NEARER: Final = frozenset({90, 92})
 _MOST_DATASETS: Final = 1_000
+OPEN: Final = "says where it was made"
+HIDDEN: Final = (
+    "has metadata that syncd cannot read and that may say where it was made (compressed by Brotli)"
+)
+_JPEG_XL: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 _TEXTS: Final = ("text/", "application/json", "application/xml", "image/svg+xml")
 
 
 def tells_place(file: BinaryIO, mime_type: str) -> bool:
-    """Return whether the metadata of a file names a place. A text has no metadata.
+    """Return whether the metadata of a file names a place, or may do so. A text has no metadata."""
+    return bool(place_words(file, mime_type))
+
+
+def place_words(file: BinaryIO, mime_type: str) -> str:
+    """Return what the metadata of a file does, for a person: OPEN, HIDDEN, or empty: no place.
 
     The file is read from its beginning, a piece at a time, and stands anywhere afterwards.
     """
     if mime_type.startswith(_TEXTS):
-        return False
+        return ""
     parts = beside_pixels(file, mime_type)
-    return any(_MARKS[mark](file, at) for part in parts for mark, at in _marks_in(file, *part))
+    met = (mark for part in parts for mark, at in _marks_in(file, *part) if _MARKS[mark](file, at))
+    mark = next(met, None)
+    return "" if mark is None else HIDDEN if mark == _COMPRESSED else OPEN
 
 
 def _marks_in(
@@ -131,6 +143,17 @@ def _in_box(file: BinaryIO, at: int) -> bool:
     return 12 <= size < 1 << 16
 
 
+def _in_compressed(file: BinaryIO, at: int) -> bool:
+    """Return whether the mark names a box of a JPEG XL with metadata that Brotli has compressed.
+
+    The kind of the metadata follows: Exif, xml, jumb. A size of 0 or 1 stands elsewhere.
+    """
+    head, kind = _read(file, max(at - 4, 0), min(at, 4)), _read(file, at + 4, 4)
+    size = int.from_bytes(head, "big")
+    is_box = len(head) == 4 and (size < 2 or size >= 12) and kind.isascii()
+    return is_box and _read(file, 0, len(_JPEG_XL)) == _JPEG_XL
+
+
 def _in_words(file: BinaryIO, at: int) -> bool:
     """Return True: nothing but a place has these words."""
     del file, at
@@ -191,6 +214,7 @@ def _in_text(file: BinaryIO, at: int) -> bool:
     )
 
 
+_COMPRESSED: Final = b"brob"
 _MARKS: Final[Mapping[bytes, Callable[[BinaryIO, int], bool]]] = {
     b"II*\0": _in_exif,
     b"MM\0*": _in_exif,
@@ -211,6 +235,7 @@ _MARKS: Final[Mapping[bytes, Callable[[BinaryIO, int], bool]]] = {
     b"loci": _in_box,
     b"gpmd": _in_box,
     b"camm": _in_box,
+    _COMPRESSED: _in_compressed,
     b"tEXt": _in_text,
     b"zTXt": _in_text,
     b"iTXt": _in_text,

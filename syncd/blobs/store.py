@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
@@ -35,8 +36,8 @@ ATTRIBUTES: Final = ".gitattributes"
 _ATTRIBUTES: Final = b"* -text -diff -merge\n.gitattributes text diff merge\n"
 MANY: Final = 1_000
 """Above this number of blobs, a look at them costs more than a look whether they changed."""
-FEW: Final = 8
-"""Above this number of files, one wait for the whole disk costs less than one for each file."""
+PORTION_BYTES: Final = 16_000_000
+"""How many bytes are hashed before other tasks have a turn, but for one larger file."""
 _MOVE_HINT: Final = "move it elsewhere; the next sync fetches the blob again"
 _EDITED_HINT: Final = (
     "a blob cannot be edited, because its name is its hash: to keep your edit, move the "
@@ -123,6 +124,28 @@ class Store:
         with self._opened() as directory:
             return 0 if directory is None else os.fstat(directory).st_mtime_ns
 
+    async def look(self, listing: Listing, known: Mapping[Cid, Stamp]) -> Checked:
+        """Do as `check`, but hash in threads, some files at a time: a stop ends it between them."""
+        now = self._stamps(listing)
+        stamps = {cid: stamp for cid, stamp in now.items() if known.get(cid) == stamp}
+        edited: tuple[str, ...] = ()
+        problems: tuple[Problem, ...] = ()
+        for some in _portions(listing.names, now, stamps.keys()):
+            found = await self.beside(partial(self.check, Listing(some), known))
+            stamps |= found.stamps
+            edited, problems = (*edited, *found.edited), (*problems, *found.problems)
+        return Checked(stamps, edited, problems)
+
+    def _stamps(self, listing: Listing) -> dict[Cid, Stamp]:
+        """Return what each file is now, unread; nothing of one that is gone or refuses."""
+        found: dict[Cid, Stamp] = {}
+        with self._opened() as directory:
+            for cid, name in listing.names.items() if directory is not None else ():
+                with suppress(OSError):
+                    assert directory is not None
+                    found[cid] = stamp_of(directory, name)
+        return found
+
     def check(
         self, listing: Listing, known: Mapping[Cid, Stamp], *, reads_all: bool = False
     ) -> Checked:
@@ -183,18 +206,14 @@ class Store:
                     begun.drop()
 
     def place(self, left: Mapping[Cid, str]) -> dict[Cid, Stamp]:
-        """Name the files that were left, with these endings, with one wait for the disk.
+        """Name the files that were left, with these endings, and make the names durable.
 
         Returns those that have them: another file may be in the way. Raises FileProblem.
         """
         found: dict[Cid, Stamp] = {}
         with self._at_work() as (aside, directory):
-            if len(left) > FEW:
-                self.folder.disk.sync_all(aside)
             for cid, extension in left.items():
                 incoming = Incoming(self.folder, aside, directory, cid)
-                if len(left) <= FEW:
-                    self.folder.disk.sync_file(aside, incoming.name)
                 with suppress(FileExistsError):
                     found[cid] = incoming.named(extension)
                 incoming.drop()
@@ -303,6 +322,23 @@ class Store:
             if error.errno == errno.EXDEV:
                 cause, hint = _APART
             raise FileProblem(f"{DIRECTORY}/ cannot hold a blob: {cause}", hint=hint) from error
+
+
+def _portions(
+    names: Mapping[Cid, str], now: Mapping[Cid, Stamp], known: Collection[Cid]
+) -> Iterator[dict[Cid, str]]:
+    """Yield the files that are not `known`, so many at a time that no portion takes long."""
+    some: dict[Cid, str] = {}
+    size = 0
+    for cid, name in names.items():
+        if cid not in known:
+            some[cid] = name
+            size += now[cid].size if cid in now else 0
+            if size >= PORTION_BYTES:
+                yield some
+                some, size = {}, 0
+    if some:
+        yield some
 
 
 def _is_begun_elsewhere(name: str) -> bool:

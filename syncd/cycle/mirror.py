@@ -15,7 +15,7 @@ from typing import TypeVar
 from syncd.config import Config
 from syncd.cycle.blobs.rounds import Rounds, keep_blobs
 from syncd.cycle.clone.clone import Clone, is_unfinished
-from syncd.cycle.decide.planning import end_doubt, plan_cycle
+from syncd.cycle.decide.planning import end_doubt, look_notes, note_look, plan_cycle
 from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
@@ -34,8 +34,6 @@ from syncd.cycle.observe.views import (
     Sides,
     bookkeeping,
     bring_sides,
-    look_notes,
-    note_look,
 )
 from syncd.cycle.pull.apply import end_interrupted, pull_in_portions
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
@@ -74,7 +72,7 @@ class Mirror:
         on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
         on_waiting: Hears whether a change is held back: before the state file says so, and
             after it says that none is.
-        rounds: Fetches the blobs that records name.
+        rounds: Fetches the blobs that records name, and reads the files.
         on_archive: Gets each version that is about to be replaced or deleted, once history has it.
         before_push: Called after the repo was seen and before something is sent; what it raises
             ends the cycle.
@@ -143,6 +141,11 @@ class Mirror:
         report = self.so_far = last = await self.cycle(dirty)
         attempts = 1
         while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
+            try:
+                async with asyncio.timeout(self.rounds.seconds):
+                    await self.rounds.reading.read()
+            except TimeoutError:
+                break  # a daemon reads on beside its cycles
             last = await self.cycle(dirty=last.unsent)
             attempts = 1 if last.pushed else attempts + 1
             report = self.so_far = report.followed_by(last)
@@ -240,19 +243,22 @@ class Mirror:
         self.workspace.check()
         sight = await self._see()
         now_ns = self.workspace.clock_ns()
-
-        def look_at_sides() -> Sides:
-            return bring_sides(self.workspace, sight, dirty, now_ns)
-
-        sides = (
-            await self.companion.look_undisturbed(look_at_sides)
-            if self.companion
-            else look_at_sides()
-        )
+        sides = await self._look(sight, dirty, now_ns)
+        # A daemon reads them beside its cycles, and has one when they are read.
+        if sides.unread and self.rounds.seconds is None and await self.rounds.reading.read():
+            sides = await self._look(sight, dirty, now_ns)
         plan = plan_cycle(self.workspace, sides, now_ns)
         if self.companion is not None:
             plan = self.companion.judge(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
+
+    async def _look(self, sight: Sight, dirty: Dirty, now_ns: int) -> Sides:
+        def look_at_sides() -> Sides:
+            return bring_sides(self.workspace, sight, dirty, now_ns, self.rounds.reading)
+
+        if self.companion is None:
+            return look_at_sides()
+        return await self.companion.look_undisturbed(look_at_sides)
 
     async def _finish_clone(self) -> None:
         self.workspace.check()

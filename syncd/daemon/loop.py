@@ -179,7 +179,7 @@ class Daemon:
         """Start the tasks that ring the bell, and the pulse of a cycle."""
         feeders = Feeders(self.mirror, self.watcher, self._bell, self._news, self._course)
         feeling = self.pulse.feel(self._progress)
-        tasks = (*feeders.all(), self._pictures.watch(), feeling)
+        tasks = (*feeders.all(), self._pictures.watch(), self._pictures.read(), feeling)
         return [asyncio.create_task(task) for task in tasks]
 
     def _progress(self) -> object:

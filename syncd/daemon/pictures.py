@@ -1,7 +1,7 @@
 """Ring when a file comes or changes that a waiting record names: its events are not watched.
 
-Looks only at files that a record waits for, and only while one does. Never reads such a file, and
-never begins a cycle.
+Looks only at files that a record waits for, and only while one does. Reads those that a look left
+out, and rings then. Never begins a cycle.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Pictures:
     known: dict[str, Stat] = field(default_factory=dict)
     last: dict[str, Stat] = field(default_factory=dict)
     _is_waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_unread: asyncio.Event = field(default_factory=asyncio.Event)
 
     def follow(self, report: Report) -> None:
         """Watch, from now on, the files that the problems of a cycle name."""
@@ -44,6 +45,16 @@ class Pictures:
         self.known = {name: self.known.get(name) for name in sorted(names)}
         self.last = {name: stat for name, stat in self.last.items() if name in names}
         (self._is_waiting.set if names else self._is_waiting.clear)()
+        if self.mirror.rounds.reading.wanted:
+            self._is_unread.set()
+
+    async def read(self) -> None:
+        """Read the files that looks left out, and ring then. Runs until it is cancelled."""
+        while True:
+            await self._is_unread.wait()
+            self._is_unread.clear()
+            if await self.mirror.rounds.reading.read():
+                self.bell.ring(())
 
     async def watch(self) -> None:
         """Ring for files that appeared or changed. Runs until it is cancelled."""

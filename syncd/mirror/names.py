@@ -122,12 +122,15 @@ def was_known(workspace: Workspace, name: Name) -> bool:
     return any(_means(name, event.path) for event in workspace.history.events())
 
 
-def unknown(workspace: Workspace, name: Name) -> SyncdError:
-    """Return the error that explains `name`, if it is not a record of the mirror."""
+def unknown(workspace: Workspace, name: Name, otherwise: str = "") -> SyncdError:
+    """Return the error that explains `name`, if it is not a record of the mirror.
+
+    `otherwise` is the hint where nothing in the folder or the repo is like it.
+    """
     file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)
     if file is None:
         meant = _near(workspace, name)
-        hint = f"did you mean {shlex.quote(meant)}?" if meant else _HINT
+        hint = f"did you mean {shlex.quote(meant)}?" if meant else otherwise or _HINT
         return SyncdError(f"there is no record at {name.text} in this mirror", hint=hint)
     if (workspace.root / file).is_dir():
         return SyncdError(f"there is no record in {name.text}", hint="syncd status --ignored")

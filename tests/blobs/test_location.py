@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from syncd.blobs.kinds import mime_of
-from syncd.blobs.location import tells_place
+from syncd.blobs.location import HIDDEN, OPEN, place_words, tells_place
 from tests.chance import seeded
 
 FORMATS = ["JPEG", "PNG", "WEBP", "AVIF"]
@@ -272,3 +272,39 @@ def test_no_bytes_are_more_than_an_answer(data: st.DataObject) -> None:
 def test_random_bytes_tell_no_place() -> None:
     noise = seeded().randbytes(4 << 20)
     assert not tells_place(BytesIO(noise), "image/jpeg")
+
+
+JPEG_XL = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+
+
+@pytest.mark.parametrize("kind", [b"Exif", b"xml ", b"jumb"])
+@pytest.mark.parametrize("size", [None, 0, 1])
+def test_compressed_metadata_of_a_jpeg_xl_may_tell_a_place(kind: bytes, size: int | None) -> None:
+    """Nothing here can read it. A box of size 0 reaches to the end, one of size 1 has it later."""
+    hidden = box(b"brob", kind + b"\x0b\x02\x80compressed")
+    if size is not None:
+        hidden = size.to_bytes(4, "big") + hidden[4:]
+    data = JPEG_XL + box(b"jxlc", b"\xff\x0a" + bytes(64)) + hidden
+    assert place_words(BytesIO(data), mime_of(data)) == HIDDEN
+    assert tells(data)
+
+
+def test_a_jpeg_xl_with_plain_metadata_tells_what_that_tells() -> None:
+    pixels = box(b"jxlc", b"\xff\x0a" + bytes(64))
+    assert not tells(JPEG_XL + pixels)
+    assert not tells(JPEG_XL + box(b"Exif", b"\0\0\0\0" + exif_of("JPEG", None)) + pixels)
+    placed = JPEG_XL + box(b"Exif", b"\0\0\0\0" + exif_of("JPEG", PLACE)) + pixels
+    assert place_words(BytesIO(placed), mime_of(placed)) == OPEN
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"brobExif",
+        JPEG_XL + box(b"jxlc", b"\0\0\0\x05brobExif" + bytes(9)),
+        JPEG_XL + box(b"jxlc", b"\0\0\1\0brob\xff\xfe\xfd\xfc" + bytes(9)),
+        HEIC + box(b"brob", b"Exif" + bytes(20)),
+    ],
+)
+def test_the_same_word_elsewhere_hides_nothing(data: bytes) -> None:
+    assert not tells(data)

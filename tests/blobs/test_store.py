@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from syncd.atproto.cid import Cid, cid_of_blob
-from syncd.blobs.incoming import MODE
-from syncd.blobs.store import EDITED, FEW, Store
+from syncd.blobs.incoming import MODE, hashed
+from syncd.blobs.store import EDITED, Store
 from syncd.errors import FileProblem
 from syncd.folder.root import Folder, initialise
 from syncd.state.attachments import Stamp
@@ -60,22 +63,22 @@ def leave(store: Store, content: bytes) -> Cid:
     return cid
 
 
-@pytest.mark.parametrize(("count", "sync"), [(2, "sync_file"), (FEW + 1, "sync_all")])
 def test_what_is_placed_together_is_durable_before_it_has_its_name_and_under_its_name_after(
-    root: Path, count: int, sync: str
+    root: Path,
 ) -> None:
     disk = StagedDisk()
     store = Store(Folder(root, "marker", disk=disk))
-    contents = [CONTENT + bytes([number]) for number in range(count)]
+    contents = [CONTENT + bytes([number]) for number in range(3)]
     left = {leave(store, content): ".png" for content in contents}
     assert store.list().names == {}
+    assert disk.steps.count("sync_file") == 3
     disk.steps.clear()
     stamps = store.place(left)
     assert stamps == store.check(store.list(), {}, reads_all=True).stamps
     assert set(stamps) == set(left)
     assert list((root / ".syncd" / "blobs").iterdir()) == []
-    assert disk.steps.index(sync) < disk.steps.index("move_new")
-    assert disk.steps.count(sync) == (1 if sync == "sync_all" else count)
+    # Each waited for the disk when it was left, beside the network: only the names do now.
+    assert not {"sync_file", "sync_all"} & {*disk.steps}
     assert disk.steps[-1] == "sync_directory"
 
 
@@ -258,3 +261,59 @@ def test_the_pointer_to_another_file_is_an_edit_and_stays(root: Path, store: Sto
     with pytest.raises(FileProblem):
         put(store)
     assert (root / "blobs" / NAME).read_bytes() == pointer(b"other")
+
+
+def fill(root: Path, count: int) -> dict[Cid, str]:
+    contents = [CONTENT + bytes([number]) for number in range(count)]
+    names = {cid_of_blob(content): f"{cid_of_blob(content)}.png" for content in contents}
+    (root / "blobs").mkdir()
+    for name, content in zip(names.values(), contents, strict=True):
+        (root / "blobs" / name).write_bytes(content)
+    return names
+
+
+async def test_files_are_hashed_beside_the_loop_and_a_stop_ends_it_between_two(
+    root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.blobs.store.PORTION_BYTES", 1)
+    fill(root, 3)
+    begun, may_end, read = threading.Event(), threading.Event(), list[str]()
+
+    def slow(directory: int, name: str, cid: Cid) -> Stamp | None:
+        read.append(name)
+        begun.set()
+        # In the loop, nobody would say so any more.
+        assert may_end.wait(20)
+        return hashed(directory, name, cid)
+
+    monkeypatch.setattr("syncd.blobs.store.hashed", slow)
+    looking = asyncio.create_task(store.look(store.list(), {}))
+    await asyncio.to_thread(begun.wait, 20)
+    looking.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert len(read) == 1
+
+
+async def test_a_look_finds_what_a_check_finds_and_reads_what_is_not_known(
+    root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.blobs.store.PORTION_BYTES", 2 * len(CONTENT))
+    first, second, *_ = fill(root, 7).values()
+    known = store.check(store.list(), {}).stamps
+    (root / "blobs" / first).write_bytes(b"mine")
+    (root / "blobs" / second).unlink()
+    listing = replace(store.list(), names={**store.list().names, CID: NAME})
+    for some in ({}, known):
+        assert await store.look(listing, some) == store.check(listing, some)
+    read: list[str] = []
+
+    def noted(directory: int, name: str, cid: Cid) -> Stamp | None:
+        read.append(name)
+        return hashed(directory, name, cid)
+
+    monkeypatch.setattr("syncd.blobs.store.hashed", noted)
+    await store.look(listing, known)
+    assert read == [first]

@@ -227,3 +227,16 @@ def test_other_bytes_on_the_way_are_refused_reported_and_asked_for_again(
     laptop.ok("sync", at=folder)
     assert whole(folder)
     assert home.cid(NOTE) is None
+
+
+def test_a_clone_says_which_blob_did_not_come(home: Home, meddler: Between) -> None:
+    laptop, folder = mirror_through(meddler, home, "laptop")
+    draw(folder)
+    laptop.ok("sync", at=folder)
+    place = ("--pds", meddler.url, "--plc", home.pds.plc_url)
+    meddler.flips = 1
+    other = Machine(home.tmp_path / "other")
+    target = home.tmp_path / "other" / "mirror"
+    said = other.ok("clone", home.account.did, target, "--read-only", *place).out
+    assert FILE in said
+    assert "its hash" in said

@@ -26,6 +26,7 @@ from syncd.cli.screen.output import (
     pending_json,
     say,
     say_json,
+    say_notes,
     say_pending,
     say_waiting,
     tell,
@@ -358,6 +359,7 @@ def _say(report: Report, cloned: int, account: Account, root: Path, as_json: boo
         name = account.handle or account.did
         say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
         say("verified: the hash of every block, the whole tree, the signature of the commit")
+        say_notes(report)
         say_waiting(report.conflicts, report.problems, report.held)
         say_pending([pending_json(item) for item in report.pending])
     if report.halted is not None:

@@ -364,6 +364,11 @@ def say_effects(report: Report) -> None:
     """Print the effects of a sync, a line per record, and its notes."""
     for _, group in groupby(effects(report), key=itemgetter(0, 2)):
         _say_some([f"{verb:<9} {path}{where and ' '}{where}" for verb, path, where in group])
+    say_notes(report)
+
+
+def say_notes(report: Report) -> None:
+    """Print the notes of a sync, a line each."""
     for sentence in report.remarks:
         say_sentence(f"note      {sentence}")
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
+from syncd.blobs.reading import Reading
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
 from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import (
@@ -51,11 +52,13 @@ class Rounds:
         seconds: How long the blobs of one cycle may take; None: until all are here.
         on_progress: Hears how far the fetching is.
         clock: Counts these seconds.
+        reading: Reads the large files that records name.
     """
 
     seconds: float | None = None
     on_progress: Callable[[Bringing], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
+    reading: Reading = field(default_factory=Reading)
     _has_more: bool = True
 
     async def after(
@@ -73,19 +76,19 @@ class Rounds:
         has_news = bool(workspace.state.attachments.named_by(moved))
         if not self._has_more and not has_news and (not is_whole or is_as_it_was(workspace)):
             return report
-        found, checked = self._look(workspace)
+        found, checked = await self._look(workspace)
         problems = self._put_right(workspace, checked)
         if checked.edited:
-            found, _ = self._look(workspace)
+            found, _ = await self._look(workspace)
         brought = await self._fetch(workspace, pds, found, checked.edited)
         self._has_more = bool(brought.left) and brought.halted is None
         self._remember(workspace, found, brought)
         return _reported(report, workspace, found, brought, problems, has_more=self._has_more)
 
-    def _look(self, workspace: Workspace) -> tuple[Attached, Checked]:
+    async def _look(self, workspace: Workspace) -> tuple[Attached, Checked]:
         attachments, store = workspace.state.attachments, store_of(workspace)
         known, listing = attachments.stamps(), store.list()
-        checked = store.check(listing, known)
+        checked = await store.look(listing, known)
         new = {cid: stamp for cid, stamp in checked.stamps.items() if known.get(cid) != stamp}
         attachments.keep_stamps(new, gone=known.keys() - checked.stamps.keys())
         return attached(workspace, checked), checked

@@ -1,9 +1,10 @@
 """Make the plan of a cycle from its three views. Looks at history and at moved files; carries
-no plan out."""
+no plan out. Notes what a look and its plan end or prove."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from syncd.cycle.branch.one_way import settle_for_branch, without_pulls
 from syncd.cycle.decide.brake import brake_of, recent_deletions
@@ -12,12 +13,17 @@ from syncd.cycle.decide.firsts import Firsts
 from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.decide.trace import trace
 from syncd.cycle.lexicons.judge import with_warnings
+from syncd.cycle.observe.mounts import mounts_seen
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
-from syncd.model import Moves, Pending, Plan, Step
+from syncd.model import Moved, Moves, Pending, Plan, RecordPath, Retry, Step
 from syncd.plan import make_plan
-from syncd.state.notes import Doubt
+from syncd.state.note import Note
+from syncd.state.notes import Doubt, LastLook
+
+LOOK_NS = 60_000_000_000
+"""How old the remembered time of the last look may be before a newer one replaces it."""
 
 
 def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
@@ -53,8 +59,16 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
         moves=moves,
         delays=lambda pushes: delays(pushes, timing),
     )
-    plan = with_warnings(firsts.marked(plan), sides.warned)
+    plan = _without_unread(with_warnings(firsts.marked(plan), sides.warned), sides.unread)
     return without_pulls(plan) if config.is_one_way else plan
+
+
+def _without_unread(plan: Plan, unread: Mapping[RecordPath, Retry]) -> Plan:
+    """Return the plan in which a record whose file is being read is no problem: it waits."""
+    if not unread:
+        return plan
+    problems = tuple(problem for problem in plan.problems if problem.path not in unread)
+    return replace(plan, problems=problems, retries=(*plan.retries, *unread.values()))
 
 
 def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:
@@ -67,3 +81,18 @@ def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
     """Forget the doubt about a folder if `plan` leaves nothing in doubt."""
     if workspace.doubt is not None and is_over(plan, sides):
         workspace.state.forget(Doubt)
+
+
+def look_notes(workspace: Workspace, sides: Sides) -> tuple[Note, ...]:
+    """Return the new facts of a look at all files: which collections are mounts."""
+    return mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
+
+
+def note_look(workspace: Workspace, plan: Plan, sides: Sides) -> None:
+    """Note the time of a whole look that missed no file: later moves are newer than that."""
+    moved = {item.path for item in plan.problems if isinstance(item, Moved)}
+    there = sides.look.seen.keys() | sides.look.problems.keys() | moved
+    known = workspace.state.note(LastLook) or LastLook(0)
+    is_recent = 0 <= sides.at_ns - known.at_ns < LOOK_NS
+    if sides.is_whole and not is_recent and there >= sides.paths & sides.views.base.keys():
+        workspace.state.keep_later(LastLook(sides.at_ns))

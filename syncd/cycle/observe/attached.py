@@ -18,6 +18,7 @@ from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
 from syncd.blobs.consent import files_of
 from syncd.blobs.files import Files, may_name, parts_of
+from syncd.blobs.reading import BeingRead, Reading
 from syncd.blobs.store import Store
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
@@ -60,19 +61,24 @@ def with_attached(
     paths: Collection[RecordPath],
     base: Snapshot,
     remote: Snapshot,
-) -> tuple[Look, dict[RecordPath, Naming]]:
+    reading: Reading | None = None,
+) -> tuple[Look, dict[RecordPath, Naming], dict[RecordPath, Retry]]:
     """Return `look` with the records that name files, and these records separately.
 
+    Third come the records that wait until `reading` has read a file that they name.
     Only files that a scan refused for a malformed blob are read again. What they name is not read
     if it is larger than the PDS takes, where that said so lately.
     """
     folder, config = workspace.folder, workspace.config
     seen, problems = dict(look.seen), dict(look.problems)
     found: dict[RecordPath, Naming] = {}
-    for path in sorted(look.problems.keys() & paths):
+    unread: dict[RecordPath, Retry] = {}
+    naming = [p for p in look.problems.keys() & paths if MALFORMED_BLOB in look.problems[p].reason]
+    if not naming:
+        return look, found, unread
+    all_files = replace(files_of(folder, config), most=_most_bytes(workspace), reading=reading)
+    for path in sorted(naming):
         met = look.problems[path]
-        if MALFORMED_BLOB not in met.reason:
-            continue
         # Where git publishes, its file keeps the name: it is compared as any other version.
         is_ours = base.get(path) == remote.get(path) or config.is_one_way
         why = None if is_ours else (_BOTH, _BOTH_HINT)
@@ -80,15 +86,16 @@ def with_attached(
             why = (_READ_ONLY, _READ_ONLY_HINT)
         asks = config.asks_before_push(path) and not config.is_one_way
         then = f"syncd publish {shlex.quote(path)}" if asks else "syncd sync"
-        files = replace(files_of(folder, config), most=_most_bytes(workspace), then=then)
-        read = _read(files, folder, path, met, why)
+        read = _read(replace(all_files, then=then), folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read
+        elif isinstance(read, Retry):
+            unread[path] = read
         else:
             found[path] = read
             seen[path] = read.seen
             del problems[path]
-    return replace(look, seen=seen, problems=problems), found
+    return replace(look, seen=seen, problems=problems), found, unread
 
 
 def still_waiting(workspace: Workspace, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
@@ -131,14 +138,19 @@ def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
 
 def _read(
     files: Files, folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
-) -> Naming | Problem:
-    """Return the record that the file will be, or its problem."""
-    used = dict[str, BlobRef]()
+) -> Naming | Problem | Retry:
+    """Return the record that the file will be, its problem, or what it waits for."""
+    used, unread = dict[str, BlobRef](), list[str]()
 
     def refer(name: str) -> BlobRef:
         if why is not None:
             raise BadData(why[0], hint=why[1])
-        used[name] = files.refer(name)
+        try:
+            used[name] = files.refer(name)
+        except BeingRead as error:
+            # The others are asked for too: one reading after the other would take as many looks.
+            unread.append(error.message)
+            return _ANY
         return used[name]
 
     collection = split_record_path(path)[0]
@@ -150,5 +162,7 @@ def _read(
         return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
     except (BadData, FileChanged, FileProblem):
         return met
+    if unread:
+        return Retry(path, unread[0])
     # It is not the record yet: no later look may take this for what the file was read as.
     return Naming(now.seen(path, cid, seen_ns=0), used)

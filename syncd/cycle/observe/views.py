@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.blobs.reading import Reading
 from syncd.cycle.lexicons.judge import judge
 from syncd.cycle.observe.attached import Naming, still_waiting, with_attached
 from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
-from syncd.cycle.observe.mounts import mounts_seen, spare_unmounted
+from syncd.cycle.observe.mounts import spare_unmounted
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
 from syncd.cycle.workspace import Workspace
@@ -36,6 +37,7 @@ from syncd.model import (
     Problem,
     RecordPath,
     Refusal,
+    Retry,
     Seen,
     Snapshot,
     Verdict,
@@ -45,14 +47,10 @@ from syncd.model import (
 from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, first_of, remotes_of
 from syncd.state import State
-from syncd.state.note import Note
-from syncd.state.notes import LastLook
 from syncd.values import dataclass
 
 Dirty = Collection[RecordPath] | None
 """Paths to look at, or None: look everywhere."""
-LOOK_NS = 60_000_000_000
-"""How old the remembered time of the last look may be before a newer one replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,8 @@ class Sides:
     collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
     that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
     files that are no records, by the records that they would be. `warned` is what lexicons say of
-    files that they do not hold. `attached` are files that name others, which are to be uploaded.
+    files that they do not hold. `attached` are files that name others, which are to be uploaded;
+    `unread` those that wait until such a file is read.
     """
 
     paths: frozenset[RecordPath]
@@ -81,6 +80,7 @@ class Sides:
     ignored: frozenset[RecordPath] = frozenset()
     warned: Mapping[RecordPath, str] = field(default_factory=dict)
     attached: Mapping[RecordPath, Naming] = field(default_factory=dict)
+    unread: Mapping[RecordPath, Retry] = field(default_factory=dict)
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -104,11 +104,19 @@ class Sides:
         return replace(self, views=views)
 
 
-def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -> Sides:
+def bring_sides(
+    workspace: Workspace,
+    sight: Sight,
+    dirty: Dirty,
+    now_ns: int,
+    reading: Reading | None = None,
+) -> Sides:
     """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
 
-    Where the scope is another than before, all of it matters.
+    Where the scope is another than before, all of it matters. `reading` reads what is too much.
     """
+    if reading is not None:
+        reading.begin()
     state = workspace.state
     is_new = newly_covered(state, workspace.config)
     # Nobody watched the files of a new scope, so what is dirty does not say what matters.
@@ -125,7 +133,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid), folder.forms
     )
     look = with_inexact(folder, found.look, paths, versions, now_ns)
-    look, attached = with_attached(workspace, look, paths, base, remote)
+    look, attached, unread = with_attached(workspace, look, paths, base, remote, reading)
     arrived = _brought(pending, paths, look, base, remote)
     views = _views(pending, paths, look, found.known, _moved(base, arrived), remote)
     judged = judge(workspace, look, views, paths, versions.block_of)
@@ -144,6 +152,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         ignored=frozenset(ignored),
         warned=judged.warned,
         attached=attached,
+        unread=unread,
     )
 
 
@@ -357,21 +366,6 @@ def strays_apart(plan: Plan, strays: Sequence[Problem]) -> tuple[Problem, ...]:
     """Return `strays` without the files that records of `plan` went to: syncd names these there."""
     told = {item.told_as for item in plan.problems if isinstance(item, Moved)}
     return tuple(stray for stray in strays if stray.path not in told)
-
-
-def look_notes(workspace: Workspace, sides: Sides) -> tuple[Note, ...]:
-    """Return the new facts of a look at all files: which collections are mounts."""
-    return mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
-
-
-def note_look(workspace: Workspace, plan: Plan, sides: Sides) -> None:
-    """Note the time of a whole look that missed no file: later moves are newer than that."""
-    moved = {item.path for item in plan.problems if isinstance(item, Moved)}
-    there = sides.look.seen.keys() | sides.look.problems.keys() | moved
-    known = workspace.state.note(LastLook) or LastLook(0)
-    is_recent = 0 <= sides.at_ns - known.at_ns < LOOK_NS
-    if sides.is_whole and not is_recent and there >= sides.paths & sides.views.base.keys():
-        workspace.state.keep_later(LastLook(sides.at_ns))
 
 
 def bookkeeping(plan: Plan, sides: Sides) -> Memory:

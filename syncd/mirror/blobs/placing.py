@@ -31,7 +31,7 @@ from syncd.mirror.by_lexicon import blob_places
 from syncd.mirror.names import Name, record_meant, unknown
 from syncd.mirror.publishing import drafts_of, means_draft
 from syncd.mirror.waiting import read_unpushed
-from syncd.model import RecordPath
+from syncd.model import RecordPath, split_record_path
 from syncd.values import dataclass
 
 _ADDED: Final = "a file was put in"
@@ -80,8 +80,16 @@ def target_of(workspace: Workspace, name: Name) -> Target:
         return Target(None, drafts[0], *read_named(workspace.folder, drafts[0]))
     path = record_meant(workspace, name)
     if path is None or file_at(workspace.folder, path) is None:
-        raise unknown(workspace, name)
+        raise unknown(workspace, name, _new_hint(path))
     return _target_at(workspace, path)
+
+
+def _new_hint(path: RecordPath | None) -> str:
+    """Return how to make a record that is not there yet; empty if `path` is none."""
+    if path is None:
+        return ""
+    collection = split_record_path(path)[0]
+    return f"make it: syncd new {collection}; then say this again, with the file that it prints"
 
 
 def _target_at(workspace: Workspace, path: RecordPath) -> Target:

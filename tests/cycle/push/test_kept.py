@@ -13,7 +13,6 @@ import pytest
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
-from syncd.blobs import store
 from syncd.blobs.store import Store
 from syncd.config import Config
 from syncd.cycle.blobs.attached import attached
@@ -218,11 +217,7 @@ async def test_an_edited_file_of_that_name_is_set_aside_and_the_true_bytes_come(
     assert b"mine" in kept(device).values()
 
 
-@pytest.mark.parametrize("few", [1, 8])
-async def test_a_crash_at_any_step_leaves_whole_blobs_and_loses_no_bytes(
-    world: World, monkeypatch: pytest.MonkeyPatch, few: int
-) -> None:
-    monkeypatch.setattr(store, "FEW", few)
+async def test_a_crash_at_any_step_leaves_whole_blobs_and_loses_no_bytes(world: World) -> None:
     counted = StagedDisk()
     both = {name_of(CAT): CAT, name_of(DOG): DOG}
     for step in range(1_000):
@@ -245,5 +240,5 @@ async def test_a_crash_at_any_step_leaves_whole_blobs_and_loses_no_bytes(
         assert list((device.root / ".syncd" / "blobs").iterdir()) == []
     assert 15 < step < 999
     first = disk.steps.index("move_new")
-    assert ("sync_all" if few == 1 else "sync_file") in disk.steps[:first]
+    assert "sync_file" in disk.steps[:first]
     assert "sync_directory" in disk.steps[first:]

@@ -181,6 +181,17 @@ def test_a_lexicon_with_two_places_asks_for_one(root: Path, picture: Path) -> No
     assert "#/banner" in error.hint
 
 
+def test_for_a_record_that_is_not_there_yet_the_hint_makes_a_draft_that_takes_it(
+    root: Path, picture: Path
+) -> None:
+    error = refused(root, "add", picture, "--to", "app.bsky.actor.profile/self#/avatar")
+    command = "syncd new app.bsky.actor.profile"
+    assert command in error.hint
+    draft = CliRunner().invoke(cli, ["-C", str(root), *command.split()[1:]]).stdout.strip()
+    ok(root, "add", picture, "--to", f"{draft}#/avatar")
+    assert json.loads((root / draft).read_text(encoding="utf-8"))["avatar"] == to_json(REF.value)
+
+
 def make_bad(kind: str, root: Path, tmp_path: Path) -> Path:
     """Return a file that cannot be added."""
     file = tmp_path / kind
