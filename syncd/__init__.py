@@ -6,9 +6,5 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 """httpx brings its own command line, and rich and pygments with it, unless there is none: half of
 what `syncd sync` would import.
 """
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
-"""httpcore tries to import it several times a request, to tell asyncio from trio. Where it is not
-installed, Python searches its whole path each time: a seventh of the processor time of an upload.
-"""
 
 __version__ = "0.2.0"
