@@ -17,14 +17,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
-from syncd.atproto.syntax import parse_nsid
+from syncd.atproto.syntax import Rkey, parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_paths
 from syncd.folder.root import OWN, Folder, find_root
 from syncd.folder.write import CONFLICTS
 from syncd.forms import USUAL, Forms
-from syncd.model import RecordPath, make_record_path, parse_record_path
+from syncd.model import RecordPath, make_record_path, parse_record_path, split_record_path
 from syncd.model.addresses import AT, is_web_address, uri_of_address
 from syncd.slips import near_name
 from syncd.state.notes import KnownAccount
@@ -108,6 +108,15 @@ def collection_named(workspace: Workspace, text: str, places: Iterable[Path]) ->
     """Return the collection that `text` names, as its NSID or by its directory."""
     name = read_name(workspace, text, places)
     return next((form for form in name.forms if _is_nsid(form)), name.forms[0])
+
+
+def place_named(workspace: Workspace, text: str, places: Iterable[Path]) -> tuple[str, Rkey | None]:
+    """Return the collection that `text` names, and the key if it names a record in one."""
+    name = read_name(workspace, text, places)
+    collection = collection_named(workspace, text, places)
+    if _is_nsid(collection) or not name.records:
+        return collection, None
+    return split_record_path(name.records[0])
 
 
 def check_known(workspace: Workspace, name: Name) -> None:

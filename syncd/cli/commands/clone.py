@@ -359,6 +359,8 @@ def _say(report: Report, cloned: int, account: Account, root: Path, as_json: boo
         name = account.handle or account.did
         say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
         say("verified: the hash of every block, the whole tree, the signature of the commit")
+        for sentence in report.remarks:
+            say(f"note      {sentence}")
         say_waiting(report.conflicts, report.problems, report.held)
         say_pending([pending_json(item) for item in report.pending])
     if report.halted is not None:
