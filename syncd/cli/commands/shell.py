@@ -17,7 +17,7 @@ from syncd.cli.fitted import fitted
 from syncd.cli.screen.output import columns, say, say_lines
 
 _NAME = "syncd"
-_TOPICS: Final = "topics"
+_TOPICS: Final = ("topics", "topic")
 _TITLE: Final = 27
 """The column where the titles of the topics begin."""
 _LINK: Final = re.compile(r"\[([^\]]+)\]\((?:\.\./)?([\w-]+)\.md(?:#[\w-]+)?\)", re.ASCII)
@@ -77,7 +77,10 @@ def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
     commands = _group_of(shown).list_commands(shown)
     # Some pages have the name of a command: `syncd help git.md` shows that page.
     (name,) = command if len(command) == 1 else ("",)
-    if name == _TOPICS:
+    if name not in commands:
+        # As the documents and the messages of other programs write it.
+        name = name.lower().removeprefix("docs/")
+    if name in _TOPICS:
         for line in _list_topics(pages, commands):
             say(line, indent=_TITLE)
         return
