@@ -505,8 +505,8 @@ MUTANTS = (
     ),
     Mutant(
         "what a server sent steers the terminal", "cli/screen/output.py",
-        "    print(paint(_shown(text)), file=sys.stderr, flush=True)",
-        "    print(paint(text), file=sys.stderr, flush=True)", "tests/cli/screen/test_output.py",
+        "        for line in broken(_shown(text), columns(sys.stderr)):",
+        "        for line in broken(text, columns(sys.stderr)):", "tests/cli/screen/test_output.py",
     ),
     Mutant(
         "an address of this machine taken for a public one", "connect.py",

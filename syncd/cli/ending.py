@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
-from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text
+from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text, tell
 from syncd.cli.screen.suggest import explained
 from syncd.cli.screen.waits import show_waits
 from syncd.errors import BadUsage, Interrupted, SyncdError
@@ -45,10 +46,25 @@ def _run(cli: click.Group) -> int:
 
 
 def _refuse_usage(error: click.ClickException) -> int:
-    with suppress(OSError):
-        error.show()
+    if isinstance(error, NoArgsIsHelpError):
+        with suppress(OSError):
+            error.show()
+        return error.exit_code
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        _tell_usage(error.ctx)
+    tell(f"Error: {error.format_message()}")
     _say_error(BadUsage(error.format_message()))
     return error.exit_code
+
+
+def _tell_usage(ctx: click.Context) -> None:
+    """Print how the command is used, as click does, and where its help is."""
+    for line in ctx.get_usage().split("\n"):
+        tell(line)
+    if ctx.command.get_help_option(ctx) is not None:
+        option = max(ctx.command.get_help_option_names(ctx), key=len)
+        tell(f"Try '{ctx.command_path} {option}' for help.")
+    tell("")
 
 
 def _fail(error: SyncdError) -> int:

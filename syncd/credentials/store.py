@@ -57,6 +57,9 @@ from syncd.waiting import waiting_for
 SERVICE: Final = "syncd"
 """The service under which the keyring holds passwords; the user name is the DID."""
 
+VARIABLE: Final = "SYNCD_PASSWORD"
+"""The variable of the environment that holds the password itself."""
+
 CREDENTIAL: Final = "syncd-password"
 """The credential that systemd hands over (LoadCredential= in the unit)."""
 
@@ -138,6 +141,7 @@ class Credentials:
         self._session_file = directory / f"{name}.session"
         self._given_file = directory / f"{name}{SUFFIX}"
         self._lock_file = directory / f"{name}.lock"
+        self._given_at: str | None = None
 
     def __repr__(self) -> str:
         return f"Credentials({self._did!r})"
@@ -188,6 +192,7 @@ class Credentials:
                 refusals.append(error)
                 continue
             if made_at == origin:
+                self._given_at = None if found.keep else found.place
                 return found.password.text
             refusals.append(CredentialsElsewhere(self._did, made_at=made_at, asked=origin))
         if refusals:
@@ -196,6 +201,10 @@ class Credentials:
         if session is not None and session.origin not in (None, origin):
             raise CredentialsElsewhere(self._did, made_at=str(session.origin), asked=origin)
         return None
+
+    def given_at(self) -> str | None:
+        """Return where a person gives the password handed out last; None if syncd keeps it."""
+        return self._given_at
 
     def source(self) -> str | None:
         """Return where the credentials come from; None if there are none."""
@@ -315,7 +324,7 @@ class Credentials:
         """Yield every password, in the order of their places. Raises CredentialsRefused."""
         places: tuple[tuple[str, Callable[[], str | None]], ...] = (
             (f"the file {self._named_file}", self._read_named),
-            ("the variable SYNCD_PASSWORD", lambda: self._environ.get("SYNCD_PASSWORD") or None),
+            (f"the variable {VARIABLE}", lambda: given_password(self._environ)),
             (f"the systemd credential {CREDENTIAL}", self._read_systemd),
         )
         for place, read in places:
@@ -383,13 +392,26 @@ def _read_password(path: Path, *, is_ours: bool = True) -> str | None:
     text = read_secret(path, is_ours=is_ours)
     if text is None:
         return None
+    return _only_line(text, str(path), f"write only the password into {path}")
+
+
+def given_password(environ: Mapping[str, str]) -> str | None:
+    """Return the password in SYNCD_PASSWORD; None if there is none. Raises CredentialsRefused.
+
+    A CI that keeps a secret as a file often adds the end of the line.
+    """
+    text = environ.get(VARIABLE)
+    if not text:
+        return None
+    return _only_line(text, f"the variable {VARIABLE}", f"set {VARIABLE} to only the password")
+
+
+def _only_line(text: str, place: str, hint: str) -> str:
+    """Return the one line of a text that is a password. Raises CredentialsRefused."""
     password = text.rstrip("\r\n")
     if not password or not password.isprintable():
         wrong = "more than one line" if password else "nothing"
-        raise CredentialsRefused(
-            f"{path} holds {wrong} instead of one password",
-            hint=f"write only the password into {path}",
-        )
+        raise CredentialsRefused(f"{place} holds {wrong} instead of one password", hint=hint)
     return password
 
 

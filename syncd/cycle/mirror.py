@@ -265,7 +265,8 @@ class Mirror:
         self.cloned += await self._seeing(lambda: self._clone().finish())
 
     def _clone(self) -> Clone:
-        return Clone(self.workspace, self.home, self._keeper, self.on_fetch)
+        say = self.outbox.answers.say
+        return Clone(self.workspace, self.home, self._keeper, self.on_fetch, say)
 
     async def _see(self) -> Sight:
         """Return a proven view of the repo."""

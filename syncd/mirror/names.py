@@ -14,21 +14,23 @@ from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import unquote
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
-from syncd.atproto.syntax import parse_nsid
+from syncd.atproto.syntax import Rkey, parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_paths
 from syncd.folder.root import OWN, Folder, find_root
 from syncd.folder.write import CONFLICTS
 from syncd.forms import USUAL, Forms
-from syncd.model import RecordPath, make_record_path, parse_record_path
+from syncd.model import RecordPath, make_record_path, parse_record_path, split_record_path
 from syncd.model.addresses import AT, is_web_address, uri_of_address
 from syncd.slips import near_name
 from syncd.state.notes import KnownAccount
 from syncd.values import dataclass
 
+_FILE = "file:"
 _HINT_ONE = "name it as collection/rkey, by its file, or by its at:// URI"
 _HINT = "name it as collection/rkey, by its file, by its at:// URI, or by a pattern"
 
@@ -64,10 +66,10 @@ def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
 
     Raises BadSyntax: it is empty, outside of the mirror, or in another repo.
     """
-    folder = workspace.folder
-    forms = tuple(dict.fromkeys(_forms(workspace, text, places)))
+    folder, plain = workspace.folder, _path_of_file(text)
+    forms = tuple(dict.fromkeys(_forms(workspace, plain, places)))
     if not forms:
-        raise _outside(workspace, text, places)
+        raise _outside(workspace, plain, places)
     is_uri = uri_in(text) is not None
     found = (path for form in forms for path in _records(folder, form, is_uri=is_uri))
     return Name(text, forms, tuple(dict.fromkeys(found)), folder.portable, folder.forms)
@@ -106,6 +108,15 @@ def collection_named(workspace: Workspace, text: str, places: Iterable[Path]) ->
     """Return the collection that `text` names, as its NSID or by its directory."""
     name = read_name(workspace, text, places)
     return next((form for form in name.forms if _is_nsid(form)), name.forms[0])
+
+
+def place_named(workspace: Workspace, text: str, places: Iterable[Path]) -> tuple[str, Rkey | None]:
+    """Return the collection that `text` names, and the key if it names a record in one."""
+    name = read_name(workspace, text, places)
+    collection = collection_named(workspace, text, places)
+    if _is_nsid(collection) or not name.records:
+        return collection, None
+    return split_record_path(name.records[0])
 
 
 def check_known(workspace: Workspace, name: Name) -> None:
@@ -177,6 +188,28 @@ def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[
         inside = posixpath.relpath(_real(place / text), root)
         if inside != ".." and not inside.startswith("../"):
             yield "" if inside == "." else inside
+    pasted = cleaned(text)
+    if pasted not in ("", text):
+        # The name of a file may have such characters, so it counts first as it was typed.
+        yield from _forms(workspace, pasted, places)
+
+
+def _path_of_file(text: str) -> str:
+    """Return the path that a file:// URI names, as file managers copy it; any other text as it is.
+
+    Raises BadSyntax if it is of another machine.
+    """
+    plain = cleaned(text)
+    if plain[: len(_FILE)].casefold() != _FILE:
+        return text
+    path = plain[len(_FILE) :]
+    if path.startswith("//"):
+        host, slash, rest = path[2:].partition("/")
+        if host.casefold() not in ("", "localhost"):
+            message = f"{text} is a file of {host}, and not of this machine"
+            raise BadSyntax(message, hint="name it by its path here, or as collection/rkey")
+        path = slash + rest
+    return unquote(path)
 
 
 def _outside(workspace: Workspace, text: str, places: Iterable[Path]) -> BadSyntax:

@@ -21,3 +21,15 @@ OnNotice: TypeAlias = Callable[[Notice], None]
 
 def ignore(notice: Notice) -> None:
     """Drop a notice."""
+
+
+def once(on_notice: OnNotice) -> OnNotice:
+    """Return what passes each notice on the first time it comes."""
+    told = set[Notice]()
+
+    def tell(notice: Notice) -> None:
+        if notice not in told:
+            told.add(notice)
+            on_notice(notice)
+
+    return tell

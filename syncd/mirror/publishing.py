@@ -232,19 +232,25 @@ def check_mirrored(workspace: Workspace, path: RecordPath) -> None:
         raise SyncdError(f"a file of {path} is ignored: syncd status --ignored", hint=hint)
 
 
-def make_draft(workspace: Workspace, collection: Nsid, content: bytes) -> str:
+def make_draft(
+    workspace: Workspace, collection: Nsid, content: bytes, key: Rkey | None = None
+) -> str:
     """Write a new draft, and return its file relative to the folder.
 
-    It is named by the one key that its lexicon allows, else by a fresh TID. Raises FileChanged: the
-    record of that one key, or a draft of it, is there.
+    It is named by `key`, the one key that its lexicon allows, or a fresh TID. Raises FileChanged:
+    the record of that key, or a draft of it, is there; BadSyntax: the lexicon allows another key.
     """
     literal = literal_key(workspace, collection)
-    if literal is not None:
-        path = make_record_path(collection, literal)
+    if literal is not None and key not in (None, literal):
+        message = f"a record of {collection} cannot be named {key}: its one key is {literal}"
+        raise BadSyntax(message, hint=f"syncd new {collection}")
+    if (named := key or literal) is not None:
+        path = make_record_path(collection, named)
         draft = find_draft(workspace.folder, path)
         if draft is not None or is_record(workspace, path):
             there = path if draft is None else printable(draft)
-            raise FileChanged(f"{there} exists already, and there can be only one: edit it")
+            only = "" if literal is None else ", and there can be only one"
+            raise FileChanged(f"{there} exists already{only}: edit it")
         return write_draft(workspace.folder, path, content)
     try:
         return write_draft(workspace.folder, _fresh(workspace, collection), content)

@@ -167,6 +167,12 @@ class Tokens(Protocol):
         Unreachable if it is not known which one it is for.
         """
 
+    def given_at(self) -> str | None:
+        """Return where a person gives the password that was returned last.
+
+        None if syncd keeps it itself: then a login replaces it.
+        """
+
     def forget(self) -> None:
         """Drop the kept session, and the password where syncd itself keeps it."""
 

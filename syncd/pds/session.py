@@ -251,7 +251,7 @@ class LiveSession:
                 raise
             except (CredentialsRefused, PdsError):
                 pass
-        return await self._signed_in()
+        return await self._signed_in(is_first=old is None)
 
     async def _check_failed(self, old: Session, error: Unreachable) -> None:
         """Return if a login may help after the PDS failed to renew `old`; else raise.
@@ -273,20 +273,27 @@ class LiveSession:
             answer = await self._http.send(xrpc.refresh_session(), bearer=old.refresh)
         return _checked(xrpc.read_session(answer), self._did, self._http.origin)
 
-    async def _signed_in(self) -> tuple[Session, str]:
-        """Return a session and the password that made it."""
+    async def _signed_in(self, *, is_first: bool) -> tuple[Session, str]:
+        """Return a session and the password that made it; `is_first`: there was no session."""
         password = await self._password()
         if password is None:
-            missing = "only a password that was refused" if self._refused else "no password"
-            raise CredentialsRefused(
-                f"the session of {self._did} has expired, and {missing}",
-                hint=f"syncd login {self._did}; until then your edits wait in the folder",
-            )
+            raise self._without_password(is_first=is_first)
         try:
             return await _sign_in(self._http, self._did, password), password
-        except CredentialsRefused:
+        except CredentialsRefused as error:
             self._refused = password
-            raise
+            raise _at_its_place(error, self._tokens.given_at()) from error
+
+    def _without_password(self, *, is_first: bool) -> CredentialsRefused:
+        session = "syncd has no session for" if is_first else "the session has ended for"
+        lack = "the PDS refused the password" if self._refused else "syncd knows no password"
+        command, place = f"syncd login {self._did}", self._tokens.given_at()
+        if self._refused and place is not None:
+            command = f"put an app password of this account into {place}"
+        return CredentialsRefused(
+            f"{session} {self._did}, and {lack}",
+            hint=f"{command}; until then your edits wait in the folder",
+        )
 
     async def _password(self) -> str | None:
         """Return the password for this PDS, unless it was refused before."""
@@ -307,6 +314,14 @@ class LiveSession:
         else:
             ahead = min(RENEW_AHEAD_SECONDS, max(seconds, 0.0) / 10)
             self._renew_at = time.monotonic() + seconds - ahead
+
+
+def _at_its_place(error: CredentialsRefused, place: str | None) -> CredentialsRefused:
+    """Return the refusal of a password with its place, where no login would replace it."""
+    if place is None:
+        return error
+    hint = f"put an app password of this account into {place}"
+    return CredentialsRefused(f"{error.message}; the password is from {place}", hint=hint)
 
 
 async def _sign_in(http: Http, identifier: str, password: str) -> Session:

@@ -35,6 +35,9 @@ class MemoryTokens:
             raise CredentialsElsewhere("this account", made_at=str(made_at), asked=origin)
         return self.secret
 
+    def given_at(self) -> str | None:
+        return None
+
     def forget(self) -> None:
         self.session = self.secret = None
 

@@ -150,6 +150,32 @@ def test_a_final_newline_is_not_part_of_the_password(tmp_path: Path, text: str) 
     assert make(tmp_path, password_file=path).password(HERE) == PASSWORD
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_variable_holds_one_password_with_or_without_the_end_of_a_line(
+    tmp_path: Path, end: str
+) -> None:
+    credentials = make(tmp_path, environ={"SYNCD_PASSWORD": PASSWORD + end})
+    assert credentials.password(HERE) == PASSWORD
+    assert credentials.given_at() == "the variable SYNCD_PASSWORD"
+
+
+@pytest.mark.parametrize("text", ["\n", "secret\ntwo\n", "secret\x1b[0m"])
+def test_a_variable_that_does_not_hold_one_password_is_refused_and_not_shown(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(CredentialsRefused) as caught:
+        make(tmp_path, environ={"SYNCD_PASSWORD": text}).password(HERE)
+    assert "SYNCD_PASSWORD" in caught.value.hint
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_password_that_syncd_keeps_is_given_nowhere(tmp_path: Path) -> None:
+    make(tmp_path).keep_password(PASSWORD, HERE)
+    credentials = make(tmp_path)
+    assert credentials.password(HERE) == PASSWORD
+    assert credentials.given_at() is None
+
+
 def test_spaces_are_part_of_the_password(tmp_path: Path) -> None:
     path = secret_file(tmp_path / "password", " two words \n")
     assert make(tmp_path, password_file=path).password(HERE) == " two words "

@@ -161,6 +161,7 @@ def test_a_mirror_that_a_file_sync_program_shares_is_named(clinic: Clinic) -> No
     cloned = clinic.run("clone", clinic.login.did, str(clinic.home / "another"), *clinic.place)
     assert cloned.exit_code == 0
     assert "Syncthing" in cloned.stderr
+    assert "\n  next: " in cloned.stderr
     (clinic.home / ".stignore").write_text(".syncd\n")
     assert clinic.wrong() == set()
     assert "sharing.kept_out" in clinic.findings()

@@ -39,7 +39,8 @@ from syncd.model import (
 )
 from syncd.sandbox import MemoryPds
 from syncd.sandbox.faults import DropAnswer, Refuse
-from syncd.state import ACTIVITY_FILE, HISTORY_FILE, Activity, How
+from syncd.state import ACTIVITY_FILE, HISTORY_FILE, Activities, Activity, How
+from syncd.state.activity import ActivityLog
 from tests.rigs.device import Device, World, rework
 from tests.rigs.pictures import drawn, upload
 from tests.rigs.schema import check
@@ -128,6 +129,44 @@ async def test_a_merge_and_a_version_found_on_both_sides_are_told_too(world: Wor
     assert found.count((How.MERGED, "replaced", NOTE)) == 1
     assert found.count((How.ADOPTED, "created", OTHER)) == 1
     assert found[-1] == (How.PUSHED, "replaced", NOTE)
+
+
+async def test_several_names_are_one_log_and_each_has_to_name_something(world: World) -> None:
+    laptop = world.device()
+    for path in (NOTE, OTHER):
+        for number in (1, 2):
+            laptop.save(path, v=number)
+            await laptop.sync()
+    alone = [lines(laptop, path) for path in (NOTE, OTHER)]
+    both = lines(laptop, NOTE, OTHER, str(NOTE))
+    assert sorted(map(str, both)) == sorted(str(line) for found in alone for line in found)
+    assert [line["at"] for line in both] == sorted((line["at"] for line in both), reverse=True)
+    assert len(lines(laptop, NOTE, "com.example.note")) == len(both)
+    assert len(lines(laptop, NOTE, OTHER, "-n", "3")) == 3
+    ran = log(laptop, NOTE, "com.example.note/three")
+    assert isinstance(ran.exception, SyncdError)
+    assert "com.example.note/three" in ran.exception.message
+
+
+async def test_a_follower_reads_no_more_of_the_log_than_is_new(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laptop = world.device()
+    for number in range(3):
+        laptop.save(NOTE, v=number)
+        await laptop.sync()
+    asked: list[int | None] = []
+    read = ActivityLog.read
+
+    def noting(self: ActivityLog, most: int | None = None, **chosen: Any) -> Activities:  # noqa: ANN401
+        asked.append(most)
+        return read(self, most, **chosen)
+
+    monkeypatch.setattr(ActivityLog, "read", noting)
+    near = Question(hows=PUSHED, most=5, reach=5)
+    assert events(laptop, near) == events(laptop, Question(hows=PUSHED, most=5))
+    assert asked[0] is not None
+    assert asked[1] is None
 
 
 async def test_many_new_records_are_one_event_and_in_the_story_of_each(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -152,6 +153,30 @@ async def test_a_pasted_uri_may_have_the_handle_and_what_comes_with_a_paste(
                  f"AT://{did}/{NOTE}", f"https://browser.test/at/{HANDLE}/{NOTE}",
                  f" https://pdsls.dev/at://{did}/{NOTE}\u202c"):  # fmt: skip
         assert meant(workspace, text)[0] == NOTE
+
+
+@pytest.mark.parametrize("host", ["", "//", "//localhost", "//LOCALHOST"])
+async def test_the_uri_of_a_file_names_its_record(laptop: Device, host: str) -> None:
+    workspace, root = laptop.mirror.workspace, laptop.root
+    for path in (NOTE, COLON, OTHER):
+        file = root / relative_path(path)
+        assert meant(workspace, f"file:{host}{quote(str(file))}") == [path]
+        assert record_named(workspace, f" \u202aFILE:{host}{file}\u202c", [root]) == path
+    assert meant(workspace, f"file:{host}{root}") == [*EVERY]
+
+
+@pytest.mark.parametrize("uri", ["file://other.test/x", "file:", "file:///nowhere", "file://"])
+async def test_the_uri_of_a_file_elsewhere_names_nothing(laptop: Device, uri: str) -> None:
+    with pytest.raises(BadSyntax) as caught:
+        read_name(laptop.mirror.workspace, uri, [laptop.root])
+    assert caught.value.hint
+
+
+async def test_what_comes_with_a_paste_is_no_part_of_a_name(laptop: Device) -> None:
+    workspace = laptop.mirror.workspace
+    for text in (f"\u202a{NOTE}\u202c", f" {relative_path(NOTE)}\ufeff", f"./{NOTE}\u200b "):
+        assert meant(workspace, text) == [NOTE]
+        assert record_named(workspace, text, [laptop.root]) == NOTE
 
 
 async def test_an_address_of_no_record_and_one_of_another_repo_are_told_apart(

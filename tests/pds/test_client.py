@@ -850,6 +850,44 @@ async def test_no_error_of_a_log_in_shows_the_password_or_a_token(
     assert FIRST.access not in shown
 
 
+@dataclass(slots=True)
+class GivenTokens(MemoryTokens):
+    """A password that a person gives at a place of their own."""
+
+    place: str | None = None
+
+    def given_at(self) -> str | None:
+        return self.place
+
+
+@pytest.mark.parametrize("place", ["the variable SYNCD_PASSWORD", None])
+async def test_a_refused_password_is_corrected_where_it_is_given(place: str | None) -> None:
+    tokens = GivenTokens(secret=PASSWORD, place=place)
+    script = Script({"createSession": [refused(401, "AuthenticationRequired", "wrong")]})
+    async with pds_of(script, tokens) as pds:
+        hints = []
+        for _ in range(2):
+            with pytest.raises(CredentialsRefused) as caught:
+                await pds.put(UPDATE)
+            hints.append(caught.value.hint)
+    assert script.names == ["createSession"]
+    for hint in hints:
+        assert ("syncd login" in hint) == (place is None)
+        assert place is None or place in hint
+
+
+@pytest.mark.parametrize("has_session", [True, False])
+async def test_a_session_that_never_was_has_not_ended(has_session: bool) -> None:
+    tokens = MemoryTokens(FIRST if has_session else None)
+    expired = refused(400, "ExpiredToken")
+    script = Script({"putRecord": [expired], "refreshSession": [expired]})
+    async with pds_of(script, tokens) as pds:
+        with pytest.raises(CredentialsRefused) as caught:
+            await pds.put(UPDATE)
+    assert ("ended" in caught.value.message) == has_session
+    assert f"syncd login {DID}" in caught.value.hint
+
+
 async def test_an_answer_that_echoes_the_token_is_not_quoted() -> None:
     opaque = Session(DID, "opaque-access-token", "opaque-refresh-token", URL)
     echo = refused(400, "InvalidRequest", "you sent Bearer opaque-access-token")

@@ -31,6 +31,7 @@ from syncd.cli.screen.output import (
     say_waiting,
     tell,
     tell_notice,
+    tell_step,
 )
 from syncd.cli.screen.verbose import listeners
 from syncd.config import (
@@ -139,10 +140,10 @@ def clone(
 def _warn_of_neighbours(root: Path, *, read_only: bool) -> None:
     """Name the programs that share the folder or save in it automatically."""
     for sharing in find_sharing(root):
-        tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
+        tell_step(sharing.reason, sharing.hint)
     if not read_only and (editors := find_autosave(root)):
         what = " and ".join(editors)
-        tell(f"syncd: {what} may save by itself here, and what is saved is pushed\n  next: {HINT}")
+        tell_step(f"{what} may save by itself here, and what is saved is pushed", HINT)
 
 
 def _warn_of_empty(root: Path, patterns: Sequence[str]) -> None:

@@ -24,7 +24,6 @@ from syncd.cli.screen.output import (
     say,
     say_changes,
     say_json,
-    say_sentence,
     say_waiting,
     tell,
     tell_notice,
@@ -69,9 +68,7 @@ def conflicts(directory: Path, paths: tuple[str, ...], with_diff: bool, as_json:
                 say(f"  remote: {remote}")
             elif conflict.remote is not None:
                 why = conflict.unshown or "no file can show it"
-                say_sentence(
-                    f"  remote: {why}; --local overwrites it with yours, and history keeps it"
-                )
+                say(f"  remote: {why}; --local overwrites it with yours, and history keeps it")
             say_changes(shown.get(conflict.path, ()))
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
 

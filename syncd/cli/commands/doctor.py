@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.screen.output import many, say, say_json, say_sentence
+from syncd.cli.screen.output import many, say, say_json
 from syncd.doctor import Finding, Severity, examine
 from syncd.mirror.offline import root_around
 
@@ -38,9 +38,9 @@ def doctor(directory: Path, as_json: bool) -> None:
 
 
 def _say(finding: Finding) -> None:
-    say_sentence(f"{finding.level.value:<8} {finding.check:<12} {finding.what}", indent=22)
+    say(f"{finding.level.value:<8} {finding.check:<12} {finding.what}", indent=22)
     if finding.level is not Severity.OK and finding.mend:
-        say_sentence(f"  next: {finding.mend}")
+        say(f"  next: {finding.mend}")
 
 
 def _say_sum(findings: tuple[Finding, ...]) -> None:

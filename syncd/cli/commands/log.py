@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 import click
 
@@ -39,13 +39,12 @@ from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.names import (
     Name,
     check_known,
-    read_name,
     read_names,
     record_meant,
     record_named,
     was_known,
 )
-from syncd.mirror.notices import OnNotice, ignore
+from syncd.mirror.notices import OnNotice, ignore, once
 from syncd.mirror.offline import open_files
 from syncd.mirror.past.elsewhere import kept_elsewhere
 from syncd.mirror.past.events import (
@@ -55,6 +54,7 @@ from syncd.mirror.past.events import (
     Event,
     Question,
     mark_of,
+    merged,
     read_events,
 )
 from syncd.mirror.past.pictures import Pictures
@@ -79,10 +79,19 @@ FOLLOW_SECONDS = 1.0
 """`--follow` looks so often, at so many of the newest events."""
 ASKED_ABOVE = 10
 """So many records are restored without a question on a terminal."""
+Pairs: TypeAlias = Sequence[tuple[Name | None, RecordPath | None]]
+
+
+class Look(Protocol):
+    """Returns the newest events: at most so many, of so many of the newest of all."""
+
+    def __call__(
+        self, most: int | None, on_notice: OnNotice, reach: int | None = None
+    ) -> list[Event]: ...
 
 
 @click.command()
-@click.argument("path", required=False, metavar="[PATH]")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option(
     "-n", "count", type=click.IntRange(1), default=50, help="Show at most this many (50)."
 )
@@ -94,7 +103,7 @@ ASKED_ABOVE = 10
 @click.pass_obj
 def log(
     directory: Path,
-    path: str | None,
+    paths: tuple[str, ...],
     count: int,
     since: str | None,
     pulled: bool,
@@ -104,14 +113,14 @@ def log(
 ) -> None:
     """List what came in, what went out and what was replaced, newest first.
 
-    PATH is a record, its file, a directory, an at:// URI or a pattern. For one record, the git
+    PATH is a record, its file, a directory, an at:// URI or a pattern. For a record, the git
     commits that changed its file are listed too. With --follow, the newest come last.
 
     \b
     Examples:
       syncd log --since 2h --pulled
       syncd log app.bsky.actor.profile/self
-      syncd log 'com.example.*/*' -n 5
+      syncd log 'com.example.*/*' app.bsky.feed.post -n 5
       syncd log --follow --json
     """
     hows = frozenset[How]().union(*([PULLED] * pulled), *([PUSHED] * pushed))
@@ -119,18 +128,26 @@ def log(
     said: dict[Event, list[str]] = {}
     blobs: dict[Event, Mapping[str, Any]] = {}
 
-    def look(most: int | None, on_notice: OnNotice) -> list[Event]:
+    def look(most: int | None, on_notice: OnNotice, reach: int | None = None) -> list[Event]:
         with open_files(directory, is_checked=False) as workspace:
-            name = None if path is None else read_name(workspace, path, standing(directory))
-            record = None if name is None else record_meant(workspace, name)
+            names = read_names(workspace, paths, standing(directory))
+            meant = [record_meant(workspace, name) for name in names]
             moment = None if since is None else read_past(since, started)
-            events = read_events(workspace, Question(name, record, moment, hows, most), on_notice)
-            if name is not None and _is_of_none(workspace, name, events):
-                check_known(workspace, name)
-            if record is not None and as_json:
-                blobs.update(_blobs(workspace, record, events))
-            elif record is not None:
-                said.update(_pictures(workspace, record, events))
+            asked: Pairs = [*zip(names, meant, strict=True)] or [(None, None)]
+            heard = once(on_notice)
+            answers = [
+                read_events(workspace, Question(name, record, moment, hows, most, reach), heard)
+                for name, record in asked
+            ]
+            for name, found in zip(names, answers, strict=False):
+                if _is_of_none(workspace, name, found):
+                    check_known(workspace, name)
+            events = answers[0] if len(answers) == 1 else merged(answers, most)
+            for record in filter(None, meant):
+                if as_json:
+                    blobs.update(_blobs(workspace, record, events))
+                else:
+                    said.update(_pictures(workspace, record, events))
             return events
 
     started = int(time.time())
@@ -142,11 +159,11 @@ def log(
         _say_events(look(count, tell_notice), as_json, blobs)
         return
     # What is chosen by anything but its number is found by reading all of the log.
-    is_all = path is not None or since is not None or bool(hows)
+    is_all = bool(paths) or since is not None or bool(hows)
     shown = _whole_lines(look, count, None if is_all else count + ALIKE)
     _say_lines(shown, said)
     if not shown:
-        say(_nothing(path, since, hows))
+        say(_nothing(paths, since, hows))
 
 
 def _is_of_none(workspace: Workspace, name: Name, events: Sequence[Event]) -> bool:
@@ -230,7 +247,7 @@ def _say_lines(
 
 def _follow(
     own: Path,
-    look: Callable[[int | None, OnNotice], list[Event]],
+    look: Look,
     count: int,
     as_json: bool,
     blobs: Mapping[Event, Mapping[str, Any]],
@@ -245,7 +262,7 @@ def _follow(
         # The mark is older than what is read after it, so nothing that comes between is missed.
         if (now := mark_of(own)) != mark:
             mark = now
-            found = _confirmed(look(FOLLOWED, ignore))
+            found = _confirmed(look(FOLLOWED, ignore, FOLLOWED))
             _say_events(_unseen(found, before)[::-1], as_json, blobs)
             before = Counter(map(_same, found))
 
@@ -271,12 +288,12 @@ def _same(event: Event) -> object:
     return event.path, event.side, event.deed, event.before, event.after, event.keys
 
 
-def _nothing(path: str | None, since: str | None, hows: frozenset[How]) -> str:
+def _nothing(paths: Sequence[str], since: str | None, hows: frozenset[How]) -> str:
     what = {PULLED: "nothing came in", PUSHED: "nothing went out"}.get(
         hows, "nothing came in, went out or was replaced"
     )
-    where = f" at {path}" if path else ""
-    return f"{what}{where}{f' since {since}' if since else ''}" + ("" if path or since else " yet")
+    where = f" at {' and '.join(paths)}" if paths else ""
+    return f"{what}{where}{f' since {since}' if since else ''}" + ("" if paths or since else " yet")
 
 
 @click.command()

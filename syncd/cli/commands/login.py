@@ -1,11 +1,13 @@
 """`syncd login` and `syncd logout`: check an app password and keep it, or forget it.
 
-A password is never an argument: it comes from a file, from stdin, or from the terminal unseen.
+A password is never an argument: it comes from a file, from stdin, from the terminal unseen, or,
+without a terminal, from the environment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 import sys
 from contextlib import suppress
@@ -15,6 +17,7 @@ import click
 
 from syncd.cli.screen.output import say, tell, tell_notice
 from syncd.config import DEFAULT_PLC
+from syncd.credentials import given_password
 from syncd.credentials.secretfile import check_mode
 from syncd.errors import CredentialsRefused, FileProblem, PdsError
 from syncd.exchange import Session
@@ -38,7 +41,7 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
     """Check an app password for ACCOUNT (a handle or a DID) and keep it.
 
     It is kept for the PDS that ACCOUNT lives on now, and sent to no other. Where the account has
-    moved, run this again.
+    moved, run this again. Without a terminal, syncd takes the password in SYNCD_PASSWORD.
 
     \b
     Examples:
@@ -63,9 +66,12 @@ def _read_password(password_file: str | None, account: Account) -> str:
         text = _decoded(password_file, _read_file(password_file))
     elif sys.stdin.isatty():
         text = click.prompt(f"App password of {account.handle or account.did}", hide_input=True)
+    elif (given := given_password(os.environ)) is not None:
+        text = given
     else:
         raise click.UsageError(
-            "syncd cannot ask for the password without a terminal: use --password-file FILE (or -)"
+            "syncd cannot ask for the password without a terminal: use --password-file FILE "
+            "(or -), or set SYNCD_PASSWORD"
         )
     password = text.strip("\r\n")
     if not password:

@@ -23,7 +23,7 @@ from syncd.folder.names import record_of_draft
 from syncd.forms import Form
 from syncd.forms.imported import import_post
 from syncd.mirror.by_lexicon import begin, fields_of
-from syncd.mirror.names import collection_named
+from syncd.mirror.names import place_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
 from syncd.model import RecordPath
@@ -46,21 +46,24 @@ def new(
     Obsidian: syncd keeps title, date, description and tags, and lists the fields it left out.
 
     Print its path from the top of the mirror. It stays in the folder until you publish it.
+    COLLECTION/RKEY names the draft, and the record if the lexicon allows that key.
 
     \b
     Examples:
       syncd new com.example.note --edit
+      syncd new com.example.recipe/bread
       syncd new app.bsky.feed.post post.json --publish
       syncd new com.whtwnd.blog.entry ~/blog/content/a-walk.md
     """
     with open_files(directory) as workspace:
-        nsid = parse_nsid(collection_named(workspace, collection, standing(directory)))
+        named, key = place_named(workspace, collection, standing(directory))
+        nsid = parse_nsid(named)
         _question(directory, nsid)
         form = workspace.folder.forms.of(nsid)
         content = _content(workspace, nsid, source, form)
         if publish:
             check_writable(workspace)
-        draft = make_draft(workspace, nsid, content)
+        draft = make_draft(workspace, nsid, content, key)
         if as_json and not publish:
             say_json({"path": record_of_draft(draft, workspace.folder.forms), "file": draft})
         elif not as_json:

@@ -13,10 +13,13 @@ from click.shell_completion import get_completion_class
 
 from syncd import __version__
 from syncd.cli.arguments.pages import find_pages
-from syncd.cli.screen.output import say_lines
+from syncd.cli.fitted import fitted
+from syncd.cli.screen.output import columns, say, say_lines
 
 _NAME = "syncd"
-_TOPICS: Final = "topics"
+_TOPICS: Final = ("topics", "topic")
+_TITLE: Final = 27
+"""The column where the titles of the topics begin."""
 _LINK: Final = re.compile(r"\[([^\]]+)\]\((?:\.\./)?([\w-]+)\.md(?:#[\w-]+)?\)", re.ASCII)
 WHERE = {
     "bash": "~/.local/share/bash-completion/completions/syncd",
@@ -74,11 +77,16 @@ def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
     commands = _group_of(shown).list_commands(shown)
     # Some pages have the name of a command: `syncd help git.md` shows that page.
     (name,) = command if len(command) == 1 else ("",)
-    if name == _TOPICS:
-        say_lines("\n".join(_list_topics(pages, commands)))
+    if name not in commands:
+        # As the documents and the messages of other programs write it.
+        name = name.lower().removeprefix("docs/")
+    if name in _TOPICS:
+        for line in _list_topics(pages, commands):
+            say(line, indent=_TITLE)
         return
     if name in pages and name not in commands:
-        say_lines(_offline(pages[name].read_text(encoding="utf-8"), pages, commands))
+        page = _offline(pages[name].read_text(encoding="utf-8"), pages, commands)
+        say_lines("\n".join(fitted(page, columns())))
         return
     if name not in commands and (near := _nearest_topic(name, pages, commands)):
         ctx.fail(f"there is no command or topic {name!r}; did you mean {near!r}?")
@@ -102,7 +110,7 @@ def _list_topics(pages: Mapping[str, Path], commands: list[str]) -> Iterator[str
     """Yield a line for each page: how to show it, and its title."""
     for page in sorted({*pages.values()}, key=lambda page: page.stem.lower()):
         title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        yield f"syncd help {_topic(page, commands):16}{title}"
+        yield f"{f'syncd help {_topic(page, commands)}':<{_TITLE}}{title}"
 
 
 def _topic(page: Path, commands: list[str]) -> str:

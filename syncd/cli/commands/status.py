@@ -44,6 +44,9 @@ from syncd.typedjson import plain
 if TYPE_CHECKING:
     from syncd.mirror.every.overview import Glance
 
+_fact = partial(say, indent=9)
+"""Print a fact; where it needs more lines, the later ones begin where its words do."""
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -212,70 +215,70 @@ def say_plain(seen: Seen) -> None:
 
 def _say(found: Mapping[str, Any]) -> None:
     account, head, daemon = found["account"], found["head"], found["daemon"]
-    say(f"account  {account['handle'] or account['did']} on {account['pds']}")
-    say(f"folder   {found['folder']}")
-    say(
+    _fact(f"account  {account['handle'] or account['did']} on {account['pds']}")
+    _fact(f"folder   {found['folder']}")
+    _fact(
         f"daemon   {daemon['phase']} (pid {daemon['pid']})"
         if daemon["pid"]
         else "daemon   not running"
     )
     if daemon["trouble"]:
-        say(f"         {daemon['trouble']['message']}")
+        _fact(f"         {daemon['trouble']['message']}")
         if daemon["trouble"]["hint"]:
-            say(f"         next: {daemon['trouble']['hint']}")
+            _fact(f"         next: {daemon['trouble']['hint']}")
     if found["doubted_rev"]:
-        say(f"repo     {found['doubted_rev']['reason']}")
-        say(f"         next: {found['doubted_rev']['hint']}")
+        _fact(f"repo     {found['doubted_rev']['reason']}")
+        _fact(f"         next: {found['doubted_rev']['hint']}")
     if found["doubt"]:
-        say(f"doubt    {found['doubt']['reason']}")
-        say(f"         next: {found['doubt']['hint']}")
+        _fact(f"doubt    {found['doubt']['reason']}")
+        _fact(f"         next: {found['doubt']['hint']}")
     for shared in found["shared"]:
-        say(f"shared   {shared['reason']}")
-        say(f"         next: {shared['hint']}")
+        _fact(f"shared   {shared['reason']}")
+        _fact(f"         next: {shared['hint']}")
     if found["watch"]:
-        say(f"watch    looks every few seconds: {found['watch']['problem']}")
-        say(f"         next: {found['watch']['hint']}")
-    say(
+        _fact(f"watch    looks every few seconds: {found['watch']['problem']}")
+        _fact(f"         next: {found['watch']['hint']}")
+    _fact(
         f"head     {head['cid']} at rev {head['rev']}"
         if head
         else "head     none yet: run syncd sync"
     )
-    say(f"records  {found['records']}, {found['pending']['push']} to push")
+    _fact(f"records  {found['records']}, {found['pending']['push']} to push")
     _say_others(found)
     if found["budget"]["counted"]:
         _say_budget(found["budget"])
     if found["guards"] is False:
-        say("guards   this PDS ignores them: syncd looks before and after each write instead")
+        _fact("guards   this PDS ignores them: syncd looks before and after each write instead")
     if found["last_cycle"]:
-        say(f"last     {found['last_cycle']['at']}")
+        _fact(f"last     {found['last_cycle']['at']}")
         _say_refusal(found["last_cycle"]["refused"])
 
 
 def _say_refusal(refused: Mapping[str, str] | None) -> None:
     if refused:
-        say(f"refused  {refused['message']}")
-        say(f"         next: {refused['hint']}")
+        _fact(f"refused  {refused['message']}")
+        _fact(f"         next: {refused['hint']}")
 
 
 def _say_others(found: Mapping[str, Any]) -> None:
     if found["drafts"]:
-        say(f"drafts   {found['drafts']}, only in the folder: syncd publish PATH")
+        _fact(f"drafts   {found['drafts']}, only in the folder: syncd publish PATH")
     if found["no_records"]:
-        say(f"others   {found['no_records']} are not records: syncd status --ignored")
+        _fact(f"others   {found['no_records']} are not records: syncd status --ignored")
     if words := pictures_line(found["pictures"]):
-        say(f"pictures {words}")
+        _fact(f"pictures {words}")
     if known := lexicons_line(found["lexicons"]):
-        say(f"lexicons {known}")
+        _fact(f"lexicons {known}")
     if known := blobs_line(found["blobs"]):
-        say(f"blobs    {known}")
+        _fact(f"blobs    {known}")
         if found["blobs"]["next"]:
-            say(f"         next: {found['blobs']['next']}")
+            _fact(f"         next: {found['blobs']['next']}")
     if known := uploads_line(found["uploads"]):
-        say(f"uploads  {known}")
+        _fact(f"uploads  {known}")
 
 
 def _say_budget(budget: Mapping[str, Any]) -> None:
     hour, day = budget["hour"]["left"], budget["day"]["left"]
-    say(f"budget   {hour} write points are left for this hour, {day} for today")
+    _fact(f"budget   {hour} write points are left for this hour, {day} for today")
     if budget["push_done_at"]:
-        say(f"         what is to push will be pushed by {budget['push_done_at']}")
+        _fact(f"         what is to push will be pushed by {budget['push_done_at']}")

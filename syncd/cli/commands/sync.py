@@ -27,7 +27,6 @@ from syncd.cli.screen.output import (
     say_effects,
     say_json,
     say_pending,
-    say_sentence,
     say_waiting,
     waiting_json,
     waiting_words,
@@ -267,7 +266,7 @@ def say_report(report: Report, cloned: int = 0, before: Sequence[RecordPath] = (
     say_waiting(report.conflicts, report.problems, report.held)
     say_pending([pending_json(item) for item in report.pending])
     head = report.head.rev if report.head else "unknown"
-    say_sentence(f"{_summary(report, cloned, len(before))}; head {head}")
+    say(f"{_summary(report, cloned, len(before))}; head {head}")
 
 
 def _summary(report: Report, cloned: int, before: int) -> str:
@@ -302,5 +301,5 @@ def _say_plan(report: Report, named: Named, as_json: bool, shown_as: str | None)
         say_steps(report)
         say_waiting((), report.problems, report.held)
         say_pending([pending_json(item) for item in report.pending])
-        say_sentence(plan_words(report))
+        say(plan_words(report))
     raise click.exceptions.Exit(exit_code(report))

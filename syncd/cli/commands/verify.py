@@ -17,9 +17,9 @@ from syncd.cli.screen.output import (
     many,
     pending_json,
     problem_json,
+    say,
     say_json,
     say_pending,
-    say_sentence,
     say_waiting,
     waiting_json,
 )
@@ -129,13 +129,13 @@ def _say(seen: _Seen, as_json: bool) -> None:
         return
     say_waiting(conflicts, (*found.findings, *problems), held)
     say_pending([pending_json(item) for item in pending])
-    say_sentence(_summary(found, seen.head))
+    say(_summary(found, seen.head))
     if known := lexicons_line(lexicons_json(seen.lexicons)):
-        say_sentence(f"lexicons: {known}")
+        say(f"lexicons: {known}")
     if known := blobs_line(count_json(seen.blobs)):
-        say_sentence(f"blobs: {known}; each file was hashed")
+        say(f"blobs: {known}; each file was hashed")
     if served is not None and not served.findings:
-        say_sentence(f"the PDS serves all blocks of the repo: {served.blocks}")
+        say(f"the PDS serves all blocks of the repo: {served.blocks}")
 
 
 def _unfinished(item: Waiting) -> Problem | None:

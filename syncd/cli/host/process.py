@@ -142,7 +142,8 @@ class Running:
         if isinstance(error, SyncdError):
             message, hint = error.message, error.hint
         else:
-            tell("".join(traceback.format_exception(error)).rstrip())
+            for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
+                tell(line)
             message = f"a defect of syncd: {type(error).__name__}: {message}"
         if pause is not None:
             message += f"; syncd tries this mirror again in {pause:.0f} s"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,12 +18,14 @@ from rich.text import Text
 
 from syncd.cli.screen.blobs import blobs_line, pictures_line, uploads_line
 from syncd.cli.screen.lexicons import lexicons_line
-from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT
+from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT, held_alike
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 from syncd.cli.screen.visible import visible
 from syncd.mirror.times import local_of
 from syncd.model import Conflict, Held, Problem
 
+Item: TypeAlias = tuple[str, str, str]
+"""A sign with its kind, the record, and the reason."""
 _PHASES = {
     "idle": ("●", "bold blue"),
     "syncing": ("↻", "bold blue"),
@@ -161,29 +163,38 @@ def _done(last: Mapping[str, Any], *, is_open: bool) -> str:
 def _waiting(
     conflicts: Sequence[Conflict], problems: Sequence[Problem], held: Sequence[Held]
 ) -> RenderableType:
-    items: list[tuple[str, str, str]] = []
-    items += [("≠ conflict", conflict.path, conflict.reason) for conflict in conflicts]
-    for problem in problems:
-        place = f"{problem.place}: " if problem.place else ""
-        items.append(("! problem", problem.path, place + problem.reason))
-    items += [("‖ held", item.path, item.reason) for item in held]
-    hints = [RESOLVE_HINT] * any(conflicts) + [problem.hint for problem in problems]
+    items = _first([("≠ conflict", one.path, one.reason) for one in conflicts])
+    items += _first([_problem(problem) for problem in problems])
+    items += _first([("‖ held", name, reason) for name, reason, _ in held_alike(held)])
+    hints = [RESOLVE_HINT] * any(conflicts) + [problem.hint for problem in problems[:LINES]]
     hints += [APPROVE_HINT] * any(held)
     steps = [_text(f"next: {hint}", style="blue") for hint in dict.fromkeys(hints) if hint]
     title = _text("needs you", style="bold yellow")
     return Group(Text(), title, *_listed(items), *steps)
 
 
+def _problem(problem: Problem) -> Item:
+    place = f"{problem.place}: " if problem.place else ""
+    return "! problem", problem.path, place + problem.reason
+
+
+def _first(items: Sequence[Item]) -> list[Item]:
+    """Return the first LINES of one kind, and the number of the others."""
+    rest = len(items) - LINES
+    others = (
+        [(items[0][0], f"{rest} more", "syncd status --json names them all")] if rest > 0 else []
+    )
+    return [*items[:LINES], *others]
+
+
 def _later(waiting: Sequence[Mapping[str, str]]) -> RenderableType:
-    items = [(f"… {item['kind']}", item["path"], item["reason"]) for item in waiting[:LINES]]
-    if len(waiting) > LINES:
-        items.append(("…", f"{len(waiting) - LINES} more", ""))
+    items = _first([(f"… {item['kind']}", item["path"], item["reason"]) for item in waiting])
     title = _text("not pushed yet", style="bold")
     step = _text(f"next: {PUBLISH_HINT}", style="blue")
     return Group(Text(), title, *_listed(items), step)
 
 
-def _listed(items: Iterable[tuple[str, str, str]]) -> Iterator[RenderableType]:
+def _listed(items: Iterable[Item]) -> Iterator[RenderableType]:
     """Yield each item as a line with its record, and its reason below; never break a key."""
     for what, record, why in items:
         yield _text(f"{what:<12}{record}")

@@ -60,9 +60,11 @@ class Line:
         """Return the line, safe to show, for a terminal of so many columns (0: no terminal).
 
         `is_painted`: with colour. What names a place is never cut, and neither is what is new as a
-        whole.
+        whole. Where the time of a file does not fit beside its name, it is on a line of its own.
         """
         texts = [(visible(text), is_changed) for text, is_changed in self.spans]
+        if self.is_heading and 0 < columns < sum(_cells(text) for text, _ in texts) + 1:
+            texts = [(text.replace("\t", "\n  "), False) for text, _ in texts]
         if not self.is_heading and self.sign != "@":
             texts = _fitted(
                 texts, min(LONG, max(columns or LONG + 1, _LEAST) - 1), is_same=self.sign == " "

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.visible import has_runner, inert, visible, visible_json
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 NEEDS_A_PERSON = 3
 """The exit code if the command is done, but an item waits for a person."""
 _STDERR = 2
+_USUAL = 80
+"""The columns of a terminal that does not say how many it has."""
+_LATER = 2
 LINES = 20
 """The most lines of one kind; the remaining ones are printed as a number."""
 _ALL = "; syncd status --json names them all"
@@ -73,9 +76,14 @@ def take_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
-    """Print one line on stdout. Only `paint` may add control characters, for colour."""
-    _print(paint(_shown(text)))
+def say(text: str = "", *, indent: int | None = None, paint: Callable[[str], str] = str) -> None:
+    """Print a sentence on stdout: on a terminal in whole words, as many lines as it needs.
+
+    `indent`: that of the later lines; None keeps to that of the first. Only `paint` may add control
+    characters, for colour.
+    """
+    for line in broken(_shown(text), columns(), indent):
+        _print(paint(line))
 
 
 def say_command(text: str) -> None:
@@ -84,9 +92,9 @@ def say_command(text: str) -> None:
 
 
 def say_lines(text: str) -> None:
-    """Print all lines of a text on stdout."""
+    """Print all lines of a text on stdout as they are, however wide."""
     for line in text.removesuffix("\n").split("\n"):
-        say(line)
+        _print(_shown(line))
 
 
 def say_changes(lines: Iterable[Line]) -> None:
@@ -98,13 +106,11 @@ def say_changes(lines: Iterable[Line]) -> None:
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
-    """Print one line on stderr; ignore a failure, which nobody could hear of.
-
-    Only `paint` may add control characters, for colour.
-    """
+    """Print a sentence on stderr as `say` does; ignore a failure, which nobody could hear of."""
     WAITS.ended()
     with suppress(OSError):
-        print(paint(_shown(text)), file=sys.stderr, flush=True)
+        for line in broken(_shown(text), columns(sys.stderr)):
+            print(paint(line), file=sys.stderr, flush=True)
 
 
 def _shown(text: str) -> str:
@@ -127,9 +133,14 @@ def _print(text: str) -> None:
 
 def tell_notice(notice: Notice) -> None:
     """Print a notice on stderr, with its next step."""
-    tell(f"syncd: {notice.message}")
-    if notice.hint:
-        tell(f"  next: {notice.hint}")
+    tell_step(notice.message, notice.hint)
+
+
+def tell_step(message: str, hint: str) -> None:
+    """Print a sentence on stderr, with its next step, if there is one."""
+    tell(f"syncd: {message}")
+    if hint:
+        tell(f"  next: {hint}")
 
 
 def fail(error: SyncdError) -> int:
@@ -137,9 +148,7 @@ def fail(error: SyncdError) -> int:
     where = ""
     if isinstance(error, BadJson) and error.line is not None:
         where = f"line {error.line}, column {error.column}: "
-    tell(f"syncd: {where}{error.message}")
-    if error.hint:
-        tell(f"  next: {error.hint}")
+    tell_step(where + error.message, error.hint)
     return error.exit_code
 
 
@@ -197,46 +206,45 @@ def _takes(text: str) -> bool:
     return True
 
 
-def columns() -> int:
-    """Return the columns of the terminal; 0 if stdout is none."""
-    if not sys.stdout.isatty():
+def columns(stream: TextIO | None = None) -> int:
+    """Return the columns of the terminal that `stream` (stdout) is; 0 if it is none."""
+    stream = stream or sys.stdout
+    if not stream.isatty():
         return 0
-    from shutil import get_terminal_size  # noqa: PLC0415 (no pipe needs it)
+    with suppress(ValueError):
+        if named := int(os.environ.get("COLUMNS") or 0):
+            return named
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns
+    return _USUAL
 
-    return get_terminal_size().columns
 
+def broken(text: str, room: int, indent: int | None = None) -> list[str]:
+    """Return the lines of a sentence, broken between words; a word that is too long stays whole.
 
-def say_sentence(text: str, indent: int = 2) -> None:
-    """Print a sentence on stdout: on a terminal in whole words, later lines by `indent` further."""
-    room = columns()
+    `indent`: that of the later lines; None keeps to that of the first, or two if that has none.
+    `room` 0 is no terminal.
+    """
     if not room or len(text) <= room:
-        say(text)
-        return
+        return [text]
     from textwrap import wrap  # noqa: PLC0415 (only a narrow terminal needs it)
 
-    further = " " * (indent if indent * 3 < room else 2)
-    lines = wrap(
-        text, room, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    lead = len(text) - len(text.lstrip(" "))
+    deep = (lead or _LATER) if indent is None else indent
+    further = " " * (deep if deep * 3 < room else min(lead, _LATER) or _LATER)
+    return wrap(
+        text.lstrip(" "),
+        room,
+        initial_indent=" " * lead,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    for line in lines:
-        say(line)
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """Return the lines of an indented sentence, broken between words; one if `width` is 0."""
-    if not width:
-        return [f"  {text}"]
-    from textwrap import wrap  # noqa: PLC0415 (only a terminal needs it)
-
-    indented = wrap(
-        text,
-        width,
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return indented or ["  "]
+    return broken(f"  {text}", width) or ["  "]
 
 
 def many(count: int, what: str) -> str:
@@ -322,42 +330,52 @@ def say_waiting(
     """Print the items that wait for a person, with the next command; at most `lines` of a kind."""
     _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
-        say_sentence(f"  next: {hints.conflict}")
+        say(f"  next: {hints.conflict}")
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
-    _say_some(_held_lines(held, lines), lines, _ALL)
+    _say_some(list(_held_lines(held, lines)), lines, _ALL)
     if held:
-        say_sentence(f"  next: {hints.held}")
+        say(f"  next: {hints.held}")
 
 
-def _held_lines(held: Sequence[Held], bound: int | None) -> list[str]:
-    """Return a line for each of `held`; one for more than `bound` of a collection and a reason."""
+def held_alike(held: Sequence[Held]) -> Iterator[tuple[str, str, list[Held]]]:
+    """Yield a name, a reason and the changes of each run with one collection and one reason.
+
+    More than LINES of them have the name of their collection; fewer come one by one.
+    """
 
     def kind(item: Held) -> tuple[str, str]:
         return item.path.partition("/")[0], item.reason
 
-    lines: list[str] = []
-    for (collection, reason), group in groupby(held, kind):
-        alike = [f"held      {item.path}: {item.reason}" for item in group]
-        if bound is not None and len(alike) > bound:
-            alike = [f"held      {len(alike)} records of {collection}: {reason}"]
-        lines += alike
-    return lines
+    for (collection, reason), run in groupby(held, kind):
+        alike = list(run)
+        if len(alike) > LINES:
+            yield f"{len(alike)} records of {collection}", reason, alike
+        else:
+            yield from ((item.path, reason, [item]) for item in alike)
+
+
+def _held_lines(held: Sequence[Held], bound: int | None) -> Iterator[str]:
+    """Yield the lines for `held`; without a bound also the names of those that are alike."""
+    for name, reason, alike in held_alike(held):
+        yield f"held      {name}: {reason}"
+        if bound is None and len(alike) > 1:
+            yield from (f"          {item.path}" for item in alike)
 
 
 def say_pending(pending: Sequence[Mapping[str, str]]) -> None:
     """Print the changes that a setting delays, each as `pending_json` has it."""
     _say_some([f"waiting   {item['path']}: {item['reason']}" for item in pending], LINES, _ALL)
     if pending:
-        say_sentence(f"  next: {PUBLISH_HINT}")
+        say(f"  next: {PUBLISH_HINT}")
 
 
 def _say_problem(problem: Problem) -> None:
     place = f" ({problem.place})" if problem.place else ""
-    say_sentence(f"problem   {problem.path}{place}: {problem.reason}")
+    say(f"problem   {problem.path}{place}: {problem.reason}")
     if problem.hint:
-        say_sentence(f"  next: {problem.hint}")
+        say(f"  next: {problem.hint}")
 
 
 def say_effects(report: Report) -> None:
@@ -370,7 +388,7 @@ def say_effects(report: Report) -> None:
 def say_notes(report: Report) -> None:
     """Print the notes of a sync, a line each."""
     for sentence in report.remarks:
-        say_sentence(f"note      {sentence}")
+        say(f"note      {sentence}")
 
 
 def effects(report: Report) -> Iterator[tuple[str, RecordPath, str]]:
@@ -400,7 +418,7 @@ def waiting_words(report: Report) -> str:
 def _say_some(lines: Sequence[str], bound: int | None = LINES, rest: str = "") -> None:
     """Print the first `bound` lines of one kind, and the number of the others."""
     for line in lines[:bound]:
-        say_sentence(line)
+        say(line)
     if lines:
         _say_rest(lines[0].split()[0], len(lines) - len(lines[:bound]), rest)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from syncd.cli.screen.output import many, say, say_command, say_sentence, waiting_words
+from syncd.cli.screen.output import many, say, say_command, waiting_words
 from syncd.cli.screen.review import markdown, rows_of, workflow_commands
 from syncd.config import Config
 from syncd.folder.names import relative_paths
@@ -43,7 +43,7 @@ def plan_json(report: Report) -> list[dict[str, str]]:
 def say_steps(report: Report) -> None:
     """Print the steps of a plan, without settled ones."""
     for step in plan_json(report):
-        say_sentence(f"{step['verdict']:<9} {step['path']}: {step['reason']}")
+        say(f"{step['verdict']:<9} {step['path']}: {step['reason']}")
 
 
 def plan_words(report: Report) -> str:

@@ -102,6 +102,7 @@ class Clone:
     Attributes:
         keeper: Makes the keeper of superseded versions that `pull` needs; a clone supersedes none.
         on_fetch: Called after each chunk that was fetched or written.
+        on_remark: Called with a sentence for a person about what stops nothing.
         written: The number of files written so far.
     """
 
@@ -109,6 +110,7 @@ class Clone:
     home: Home
     keeper: Callable[[Head], Keeper]
     on_fetch: OnFetch | None = None
+    on_remark: Callable[[str], object] = str
     written: int = 0
     _done: int = 0
 
@@ -300,10 +302,12 @@ class Clone:
         for part in leaves.parts:
             counts[part.collection] += part.count
         at, pds = self.workspace.now(), self.home.account.pds
-        self.workspace.activity.keep(
+        refused = self.workspace.activity.keep(
             Activity(at, How.CLONED, name, count=n, rev=head.rev, commit=head.commit, pds=pds)
             for name, n in counts.items()
         )
+        if refused:
+            self.on_remark(refused)
 
     def _tell(self, writing: Writing) -> None:
         if self.on_fetch is not None:

@@ -7,7 +7,7 @@ what the PDS said of it, and git the commits of a file. An event has what all of
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -56,6 +56,7 @@ class Question:
         since: The unix second of the oldest event; None: no bound.
         hows: Only what came or went like this; empty: everything.
         most: The number of events; None: all.
+        reach: Only so many of the newest of all events are looked at; None: as many as it takes.
     """
 
     name: Name | None = None
@@ -63,11 +64,17 @@ class Question:
     since: int | None = None
     hows: frozenset[How] = frozenset()
     most: int | None = None
+    reach: int | None = None
 
     @property
     def is_plain(self) -> bool:
         """Return whether the question is for the newest of all events."""
         return self.name is None and self.since is None and not self.hows
+
+    @property
+    def bound(self) -> int | None:
+        """Return how many of the newest events have the answer; None: it takes all of them."""
+        return self.reach or (self.most if self.is_plain else None)
 
     def covers(self, path: str) -> bool:
         """Return whether the question covers a record, or a collection as a whole."""
@@ -121,7 +128,7 @@ def read_events(
     workspace: Workspace, question: Question, on_notice: OnNotice = ignore
 ) -> list[Event]:
     """Return the events that answer a question, newest first."""
-    most = None if question.most is None or not question.is_plain else question.most * 2 + _BESIDE
+    most = None if question.bound is None else question.bound * 2 + _BESIDE
     limit = -1 if most is None else most
     superseded = read_superseded(workspace, question.record, limit, on_notice)
     read = _activities(workspace, question, most, on_notice)
@@ -135,6 +142,14 @@ def read_events(
     if question.record is not None:
         wanted = _from_its_beginning(wanted)
     return sorted(wanted, key=lambda event: -event.at)[: question.most]
+
+
+def merged(answers: Sequence[Sequence[Event]], most: int | None) -> list[Event]:
+    """Return the newest events of several answers, each once where more than one has it."""
+    found = Counter[Event]()
+    for events in answers:
+        found |= Counter(events)
+    return sorted(found.elements(), key=lambda event: -event.at)[:most]
 
 
 def mark_of(own: Path) -> object:

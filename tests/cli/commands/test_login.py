@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from syncd.cli import cli
-from syncd.errors import CredentialsRefused, FileProblem, SyncdError
+from syncd.errors import BadUsage, CredentialsRefused, FileProblem, SyncdError
 from syncd.sandbox import Sandbox
 from syncd.sandbox.http.server import start
 
@@ -80,6 +80,21 @@ def test_a_password_may_come_from_a_pipe_that_has_a_name(tmp_path: Path) -> None
         ran = CliRunner().invoke(cli, words, env=environ)
     writer.join()
     assert ran.exit_code == 0, ran.output
+
+
+def test_without_a_terminal_the_variable_gives_the_password(tmp_path: Path) -> None:
+    sandbox = Sandbox()
+    login = sandbox.create_account("alice")
+    with start(sandbox) as running:
+        words = ["login", login.did, "--pds", running.url, "--plc", running.url]
+        environ = {"XDG_STATE_HOME": str(tmp_path / "state"), "SYNCD_PASSWORD": ""}
+        without = CliRunner().invoke(cli, words, env=environ)
+        environ["SYNCD_PASSWORD"] = f"{login.password}\n"
+        taken = CliRunner().invoke(cli, words, env=environ)
+    assert without.exit_code == BadUsage.exit_code
+    assert "SYNCD_PASSWORD" in without.output
+    assert taken.exit_code == 0, taken.output
+    assert login.password not in taken.output
 
 
 def test_the_main_password_is_warned_about_and_an_app_password_is_not(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from syncd.cli import cli
-from syncd.errors import FileProblem
+from syncd.errors import BadSyntax, FileChanged, FileProblem
 from tests.rigs.mirrors import make_mirror
 
 BLOG = "com.whtwnd.blog.entry"
@@ -46,3 +46,23 @@ def test_a_collection_that_is_nearly_another_is_asked_about_and_made_all_the_sam
     assert (root / done.stdout.strip()).is_file()
     known = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed.post"])
     assert known.stderr == ""
+
+
+@pytest.mark.parametrize("typed", ["com.example.note/bread", "./com.example.note/bread.json"])
+def test_a_record_that_is_named_is_the_name_of_its_draft(tmp_path: Path, typed: str) -> None:
+    root = make_mirror(tmp_path / "notes")
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", typed])
+    assert done.stdout.strip() == "com.example.note/bread.draft.json"
+    before = (root / done.stdout.strip()).read_bytes()
+    again = CliRunner().invoke(cli, ["-C", str(root), "new", typed])
+    assert isinstance(again.exception, FileChanged)
+    assert (root / done.stdout.strip()).read_bytes() == before
+
+
+def test_a_name_that_the_lexicon_forbids_makes_no_draft(tmp_path: Path) -> None:
+    root, profile = make_mirror(tmp_path / "notes"), "app.bsky.actor.profile"
+    wrong = CliRunner().invoke(cli, ["-C", str(root), "new", f"{profile}/me"])
+    assert isinstance(wrong.exception, BadSyntax)
+    assert profile in wrong.exception.hint
+    right = CliRunner().invoke(cli, ["-C", str(root), "new", f"{profile}/self"])
+    assert right.stdout.strip() == f"{profile}/self.draft.json"

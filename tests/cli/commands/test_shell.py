@@ -150,6 +150,17 @@ def _has_doc(node: ast.AST) -> TypeGuard[ast.Module | ast.ClassDef | ast.Functio
     return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("SECURITY.md", "security"), ("docs/git.md", "git.md"), ("Tutorial", "tutorial"),
+     ("docs/Errors.md", "errors"), ("topic", "topics")],
+)  # fmt: skip
+def test_a_page_is_found_as_documents_write_its_name(written: str, name: str) -> None:
+    found, meant = (CliRunner().invoke(cli, ["help", word]) for word in (written, name))
+    assert found.exit_code == 0
+    assert found.output == meant.output
+
+
 @pytest.mark.parametrize("command", [["synk"], ["sync", "now"], ["lexicon", "chek"]])
 def test_help_for_no_command_says_so(command: list[str]) -> None:
     assert CliRunner().invoke(cli, ["help", *command]).exit_code == 2

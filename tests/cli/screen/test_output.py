@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from syncd.cli.host.journal import LogEntry
 from syncd.cli.screen.changes import Line
 from syncd.cli.screen.output import (
     LINES,
+    broken,
     fail,
     many,
     say,
@@ -235,6 +237,27 @@ def test_more_than_a_screen_of_one_kind_is_a_number(capsys: pytest.CaptureFixtur
     assert lines[-1] == "300 deleted; 300 held changes need your attention; head unknown"
 
 
+def test_a_list_of_held_changes_says_a_common_reason_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    many_paths = paths(300)
+    say_waiting([], [], [Held(path, Side.LOCAL, "why") for path in many_paths], lines=None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "held      300 records of com.example.note: why"
+    assert [line.strip() for line in lines[1:301]] == list(many_paths)
+
+
+@pytest.mark.parametrize("columns", [30, 50, 200])
+def test_the_time_in_the_head_of_a_diff_goes_below_a_name_that_leaves_it_no_room(
+    columns: int,
+) -> None:
+    head = Line("-", (("-- repo/com.example.note/one\t2030-01-02T03:04:05Z", False),), True)
+    lines = head.shown(is_painted=False, columns=columns).split("\n")
+    assert len(lines) == (2 if columns < 60 else 1)
+    assert all(len(line) <= columns for line in lines)
+    assert "".join(lines).split() == head.shown(is_painted=False).split()
+
+
 def test_held_changes_with_a_reason_of_their_own_are_lines_of_their_own(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -270,3 +293,32 @@ def test_the_last_line_sums_up(
 @pytest.mark.parametrize(("count", "words"), [(0, "0 records"), (1, "1 record"), (2, "2 records")])
 def test_a_noun_fits_its_number(count: int, words: str) -> None:
     assert many(count, "record") == words
+
+
+@given(
+    st.lists(st.text("ab-é.", min_size=1, max_size=50), min_size=1, max_size=30),
+    st.sampled_from([20, 40, 80, 200]),
+    st.sampled_from([None, 0, 9, 27]),
+    st.integers(0, 12),
+)
+def test_a_sentence_is_broken_between_words_and_only_a_long_word_is_wider(
+    words: list[str], room: int, indent: int | None, lead: int
+) -> None:
+    lines = broken(" " * lead + " ".join(words), room, indent)
+    assert " ".join(lines).split() == words
+    for line in lines:
+        assert len(line) <= room or len(line.split()) == 1
+        assert line == line.rstrip()
+
+
+def test_a_pipe_gets_each_sentence_as_one_line() -> None:
+    assert broken("word " * 100, 0) == ["word " * 100]
+
+
+def test_no_sentence_has_the_end_of_a_line_in_it() -> None:
+    """It would come out as an escape: each sentence is a call of its own."""
+    for file in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("say", "tell"):
+                texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+                assert not any("\n" in text for text in texts if isinstance(text, str)), file

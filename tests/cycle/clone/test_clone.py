@@ -32,7 +32,7 @@ from syncd.errors import (
 )
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
-from syncd.state import State
+from syncd.state import ACTIVITY_FILE, State
 from syncd.state.note import Note
 from syncd.state.notes import UnfinishedClone
 from tests.cycle.observe.hostile import (
@@ -163,6 +163,15 @@ async def test_a_clone_is_what_the_ordinary_road_makes(
     assert not spool_of(fast).exists()
     again = await fast.sync()
     assert (again.pushed, again.pulled, again.adopted) == ((), (), ())
+
+
+async def test_a_clone_whose_log_cannot_be_written_is_whole_and_says_so(make: Maker) -> None:
+    device = make.cloning("mute", since_knowing(Repo(RECORDS)))
+    file = device.root / ".syncd" / ACTIVITY_FILE
+    file.mkdir()
+    report = await device.mirror.sync(())
+    assert len(device.base()) == device.mirror.cloned == len(RECORDS)
+    assert [str(file) in remark for remark in report.remarks].count(True) == 1
 
 
 async def test_holes_of_a_busy_repo_are_filled_by_what_came_since(make: Maker) -> None:

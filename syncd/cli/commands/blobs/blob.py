@@ -91,7 +91,7 @@ def _meant(workspace: Workspace, directory: Path, text: str) -> list[str]:
 def _say_rows(rows: Sequence[BlobRow]) -> None:
     for row in rows:
         place = row.file or str(row.ref.cid)
-        say(f"{size_words(row.ref.size):>8}  {row.ref.mime_type:<24} {place}")
+        say(f"{size_words(row.ref.size):>8}  {row.ref.mime_type:<24} {place}", indent=10)
         for path in row.records:
             say(f"          named by {path}")
         if row.missing:
