@@ -57,6 +57,11 @@ from syncd.values import dataclass
 Seeing = TypeVar("Seeing")
 ATTEMPTS = 8
 """How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
+PATIENCE_NS = 60 * SECOND_NS
+"""How long such cycles may take together if the PDS gives no usable answer to a write.
+
+One that drips takes two minutes for each: what comes of that is for the next sync.
+"""
 
 
 @dataclass(slots=True)
@@ -140,11 +145,18 @@ class Mirror:
     async def sync(self, dirty: Dirty = None) -> Report:
         """Run cycles until all that is left waits for a person or for a pause."""
         self.so_far, self._kept_back = Report(), ()
+        since = self.workspace.clock_ns()
         report = self.so_far = last = await self.cycle(dirty)
+        # What took long may have been the pull, or the part of the push that succeeded.
+        since = self.workspace.clock_ns() if last.pushed or last.pulled else since
         attempts = 1
-        while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
+        while last.is_unfinished and attempts < ATTEMPTS:
+            is_late = last.halted is not None and self.workspace.clock_ns() - since > PATIENCE_NS
+            if last.needs_a_pause or last.is_cut_off or is_late:
+                break
             last = await self.cycle(dirty=last.unsent)
             attempts = 1 if last.pushed else attempts + 1
+            since = self.workspace.clock_ns() if last.pushed else since
             report = self.so_far = report.followed_by(last)
         # Of several cycles the last one counts: what waited in another may be done by now.
         return replace(report, remarks=(*report.remarks, *self._kept_back))

@@ -207,9 +207,10 @@ class Http:
                     yield piece
 
     async def _check(self, answer: httpx.Response, request: Request, bearer: str | None) -> None:
-        """Raise the error of a stream that did not begin."""
+        """Raise the error of a stream that did not begin. No error takes long to send."""
         if not answer.is_success:
-            body = await _read_whole(answer, self._bounds.answer_bytes)
+            async with asyncio.timeout(self._bounds.answer_seconds):
+                body = await _read_whole(answer, self._bounds.answer_bytes)
             response = Response(answer.status_code, dict(answer.headers), body)
             self._raise_for(response, request, bearer)
 

@@ -338,6 +338,51 @@ async def test_a_pds_that_cannot_write_refuses_nobody(world: World, laptop: Devi
 
 
 @pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("seconds", [1, 120])
+async def test_a_pds_whose_answers_to_writes_drip_holds_no_sync_for_minutes(
+    world: World, laptop: Device, time: Time, seconds: int, count: int
+) -> None:
+    await used(world, laptop)
+    for n in range(count):
+        laptop.save(f"com.example.note/n{n}", n=n)
+    asked: list[Call] = []
+
+    def drip(call: Call) -> bool:
+        if call.nsid in WRITES:
+            asked.append(call)
+            time.seconds += seconds
+        return call.nsid in WRITES
+
+    world.sandbox.faults.add(DropRequest(), times=1_000, when=drip)
+    report = await laptop.sync()
+    assert isinstance(report.halted, Unknown)
+    assert (len(asked) == 1) is (seconds == 120)
+    world.sandbox.faults.clear()
+    assert len((await laptop.sync()).pushed) == count
+    await agreed(world, laptop)
+
+
+async def test_a_push_that_was_long_but_went_well_is_tried_again_where_an_answer_is_lost(
+    world: World, laptop: Device, time: Time
+) -> None:
+    await used(world, laptop)
+    laptop.mirror.outbox.limits = replace(laptop.mirror.outbox.limits, writes=10)
+    for n in range(40):
+        laptop.save(f"com.example.note/n{n:02}", n=n)
+    asked: list[Call] = []
+
+    def slow(call: Call) -> bool:
+        if call.nsid in WRITES:
+            asked.append(call)
+            time.seconds += 100
+        return call.nsid in WRITES and len(asked) == 3
+
+    world.sandbox.faults.add(DropRequest(), when=slow)
+    assert len((await laptop.sync()).pushed) == 40
+    await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("count", [1, 6])
 @pytest.mark.parametrize(
     "effect", [DropAnswer(), DropRequest(), Refuse(500), Refuse(502), Html()], ids=repr
 )
