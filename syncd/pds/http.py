@@ -171,7 +171,14 @@ class Http:
         """
         if upload is not None and answer.status_code == CONTENT_TOO_LARGE:
             return b""
+        if not answer.is_success:
+            return await self._error_of(answer)
         return await _read_whole(answer, self._bounds.answer_bytes)
+
+    async def _error_of(self, answer: httpx.Response) -> bytes:
+        """Return the body of an error: none of them takes long to send, or is large."""
+        async with asyncio.timeout(self._bounds.answer_seconds):
+            return await _read_whole(answer, self._bounds.answer_bytes)
 
     @asynccontextmanager
     async def blob(
@@ -207,10 +214,9 @@ class Http:
                     yield piece
 
     async def _check(self, answer: httpx.Response, request: Request, bearer: str | None) -> None:
-        """Raise the error of a stream that did not begin. No error takes long to send."""
+        """Raise the error of a stream that did not begin."""
         if not answer.is_success:
-            async with asyncio.timeout(self._bounds.answer_seconds):
-                body = await _read_whole(answer, self._bounds.answer_bytes)
+            body = await self._error_of(answer)
             response = Response(answer.status_code, dict(answer.headers), body)
             self._raise_for(response, request, bearer)
 

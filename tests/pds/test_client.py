@@ -1167,10 +1167,17 @@ async def take_blob(pds: HttpPds) -> None:
             pass
 
 
-@pytest.mark.parametrize("take", [take_car, take_blob])
+async def put_one(pds: HttpPds) -> None:
+    try:
+        await pds.put(UPDATE)
+    except Unknown as error:
+        raise Unreachable(error.message) from None
+
+
+@pytest.mark.parametrize("take", [take_car, take_blob, HttpPds.fetch_status, put_one])
 @pytest.mark.parametrize("status", [b"500 No", b"403 No", b"302 Found\r\nx: y"])
-async def test_an_error_that_drips_in_the_place_of_a_stream_is_given_up(
-    take: Callable[[HttpPds], Awaitable[None]], status: bytes
+async def test_an_error_that_drips_is_given_up(
+    take: Callable[[HttpPds], Awaitable[object]], status: bytes
 ) -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 " + status + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -1183,7 +1190,7 @@ async def test_an_error_that_drips_in_the_place_of_a_stream_is_given_up(
     async with (
         asyncio.timeout(20),
         server_that(drip) as (url, _),
-        HttpPds(local(url), None, bounds=Bounds(answer_seconds=0.2)) as pds,
+        HttpPds(local(url), logged_in(url), bounds=Bounds(answer_seconds=0.2)) as pds,
     ):
         with pytest.raises(Unreachable, match="too long"):
             await take(pds)
