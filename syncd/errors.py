@@ -233,19 +233,28 @@ class Rejected(PdsError):
     """The PDS refused the content of a write; nothing was written.
 
     `name` is the XRPC error name, `status` the HTTP status. `place` is where in the request the
-    fault is, as the PDS says it (`$.writes[77].record.langs`), or empty.
+    fault is, as the PDS says it (`$.writes[77].record.langs`), or empty. `blob` is the CID of a
+    blob that it names, or empty.
     """
 
     effect = "nothing was written; other records are pushed"
     advice = "correct the file and save it"
 
     def __init__(
-        self, message: str, *, name: str, status: int, hint: str = "", place: str = ""
+        self,
+        message: str,
+        *,
+        name: str,
+        status: int,
+        hint: str = "",
+        place: str = "",
+        blob: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.name = name
         self.status = status
         self.place = place
+        self.blob = blob
 
 
 class TooLarge(Rejected):
@@ -266,7 +275,8 @@ class Unknown(PdsError):
     """A write got no usable answer and may have been applied. Look at the repo before the next.
 
     `status` is that of an answer that may be the word of the PDS itself; None for a page, a
-    redirect, an unreadable answer and none at all.
+    redirect, an unreadable answer, a refused access in other words than those of XRPC, and none at
+    all.
     """
 
     ordinary_hint = "wait; syncd looks at the repo before it writes again"

@@ -55,6 +55,11 @@ from syncd.values import dataclass
 Seeing = TypeVar("Seeing")
 ATTEMPTS = 8
 """How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
+PATIENCE_NS = 60 * SECOND_NS
+"""How long such cycles may take together if the PDS gives no usable answer to a write.
+
+One that drips takes two minutes for each: what comes of that is for the next sync.
+"""
 
 
 @dataclass(slots=True)
@@ -138,19 +143,34 @@ class Mirror:
     async def sync(self, dirty: Dirty = None) -> Report:
         """Run cycles until all that is left waits for a person or for a pause."""
         self.so_far, self._kept_back = Report(), ()
+        since = self.workspace.clock_ns()
         report = self.so_far = last = await self.cycle(dirty)
+        # What took long may have been the pull, or the part of the push that succeeded.
+        since = self.workspace.clock_ns() if last.pushed or last.pulled else since
         attempts = 1
-        while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
-            try:
-                async with asyncio.timeout(self.rounds.seconds):
-                    await self.rounds.reading.read()
-            except TimeoutError:
+        while last.is_unfinished and attempts < ATTEMPTS and not self._is_enough(last, since):
+            if not await self._has_read():
                 break  # a daemon reads on beside its cycles
             last = await self.cycle(dirty=last.unsent)
             attempts = 1 if last.pushed else attempts + 1
+            since = self.workspace.clock_ns() if last.pushed else since
             report = self.so_far = report.followed_by(last)
         # Of several cycles the last one counts: what waited in another may be done by now.
         return replace(report, remarks=(*report.remarks, *self._kept_back))
+
+    def _is_enough(self, last: Report, since_ns: int) -> bool:
+        """Return whether another cycle at once would do no better than `last`."""
+        is_late = last.halted is not None and self.workspace.clock_ns() - since_ns > PATIENCE_NS
+        return last.needs_a_pause or last.is_cut_off or is_late
+
+    async def _has_read(self) -> bool:
+        """Read the files that the last look left out; False if it takes longer than it may."""
+        try:
+            async with asyncio.timeout(self.rounds.seconds):
+                await self.rounds.reading.read()
+        except TimeoutError:
+            return False
+        return True
 
     async def preview(self) -> Report:
         """Return the plan of a cycle, and do nothing. Raises as `cycle`, and StateDamaged."""

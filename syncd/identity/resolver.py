@@ -167,15 +167,25 @@ def _web_origin(host: str) -> str:
     return f"{'http' if is_localhost else 'https'}://{host}"
 
 
+_ON_THE_WAY = (401, 403, 404, 407, 408, 410, 429)
+
+
 def _check_status(response: Response, did: Did, origin: str) -> None:
     if response.is_ok:
         return
-    if response.status in (404, 410):
+    is_page = response.body.lstrip()[:1] == b"<"
+    # A directory answers in JSON; the host of a did:web may have a page for what it lacks.
+    is_own = not (is_page and did.startswith("did:plc:"))
+    if response.status in (404, 410) and is_own:
         gone = "is closed" if response.status == 410 else "is not known"
         raise IdentityError(f"{did} {gone} at {origin}", hint="check the spelling of the DID")
-    if response.status == 429 or response.status >= 500:
-        # The server is busy or broken: this says nothing about the DID.
-        raise Unreachable(f"{origin} answered {response.status} for {did}", hint="try again later")
+    if response.status in _ON_THE_WAY or response.status >= 500:
+        # The server is busy or broken, or another one answered: it says nothing about the DID.
+        form = " with a web page" if is_page else ""
+        raise Unreachable(
+            f"{origin} answered {response.status}{form} for {did}",
+            hint="try again later; a firewall, a proxy or a login page may have answered",
+        )
     is_moved = 300 <= response.status < 400
     hints = ["syncd does not follow redirects of a DID document"] if is_moved else []
     if did.startswith("did:plc:"):

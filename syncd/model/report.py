@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field, replace
 
-from syncd.errors import CredentialsRefused, RateLimited, SyncdError
+from syncd.errors import BadAnswer, CredentialsRefused, RateLimited, SyncdError, Unreachable
 from syncd.model.paths import RecordPath
 from syncd.model.plan import Conflict, Head, Held, Pending, Plan, Problem, Retry
 from syncd.values import dataclass
@@ -45,6 +45,11 @@ class Report:
     def needs_a_pause(self) -> bool:
         """True if syncd cannot push now: the PDS asks for a pause or for other credentials."""
         return isinstance(self.halted, RateLimited | CredentialsRefused)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """True if a push met no PDS: another cycle at once would meet none either."""
+        return isinstance(self.halted, Unreachable | BadAnswer)
 
     def followed_by(self, later: Report) -> Report:
         """Combine two cycles: actions add up, open items are those of the later cycle."""

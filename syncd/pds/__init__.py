@@ -7,7 +7,7 @@ starts faster.
 
 from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
 from syncd.pds.claims import is_app_password
-from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, op_of
+from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, honoured_by, op_of
 from syncd.pds.doorbell import Doorbell, Reason, Ring, size_of
 from syncd.pds.http import OnRequest
 from syncd.pds.protocol import Meanwhile, Pds, Tokens
@@ -28,6 +28,7 @@ __all__ = [
     "Ring",
     "Tokens",
     "encoded_size",
+    "honoured_by",
     "is_app_password",
     "log_in",
     "log_out",

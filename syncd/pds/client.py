@@ -26,6 +26,7 @@ from syncd.errors import (
     BadCar,
     BadCommit,
     CredentialsRefused,
+    GuardUnsupported,
     LoginLimited,
     LoginWanted,
     NotFound,
@@ -35,6 +36,7 @@ from syncd.errors import (
     RepoUnavailable,
     SwapFailed,
     SyncdError,
+    Unknown,
     Unreachable,
 )
 from syncd.exchange import Written
@@ -60,6 +62,9 @@ MAX_ETAG: Final = 200
 MAX_PAGES: Final = 1_000
 """Pages of a list, at 500 entries each: a list without an end has to end."""
 
+OF_THE_REQUEST: Final = frozenset({400, 405, 409, 422, 500, 501})
+"""The statuses by which a PDS may refuse an odd request and carry out the next."""
+
 NO_COMMIT: Final = cid_of_block(b"a commit that no repo has")
 """What a probe names as the commit to build on."""
 
@@ -78,6 +83,21 @@ def op_of(change: Change) -> xrpc.WriteOp:
     collection, rkey = split_record_path(change.path)
     action = xrpc.choose_action(change.before, change.after)
     return xrpc.WriteOp(action, collection, rkey, None if action == "delete" else change.record)
+
+
+def honoured_by(error: SwapFailed | Rejected | Unknown) -> bool | None:
+    """Return what the refusal of a batch of nothing shows of guards; None for nothing.
+
+    Raises `error` if it may not be the word of the PDS, or is none about this request.
+    """
+    if isinstance(error, SwapFailed):
+        return True
+    if isinstance(error, GuardUnsupported):
+        return False
+    if isinstance(error, Unknown) and error.status not in OF_THE_REQUEST:
+        raise error
+    # It may as well refuse a batch of nothing, before it looks at any guard.
+    return None
 
 
 class HttpPds:
@@ -255,14 +275,12 @@ class HttpPds:
                 break
         return list(found)
 
-    async def honours_swaps(self) -> bool:
+    async def honours_swaps(self) -> bool | None:
         request = xrpc.apply_writes(self._did, [], swap=NO_COMMIT)
         try:
             answer = await self._send(request)
-        except SwapFailed:
-            return True
-        except Rejected:
-            return False
+        except (SwapFailed, Rejected, Unknown) as error:
+            return honoured_by(error)
         # A page with the status 200 is not the word of a PDS.
         xrpc.read_applied(answer, [])
         return False

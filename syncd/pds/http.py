@@ -171,7 +171,15 @@ class Http:
         """
         if upload is not None and answer.status_code == CONTENT_TOO_LARGE:
             return b""
-        return await _read_whole(answer, self._bounds.answer_bytes)
+        return await self._whole(answer)
+
+    async def _whole(self, answer: httpx.Response) -> bytes:
+        """Return a body. No error takes long to send."""
+        encoding = answer.headers.get("content-encoding", "")
+        inflater = Inflater(encoding, limit=self._bounds.answer_bytes)
+        async with asyncio.timeout(None if answer.is_success else self._bounds.answer_seconds):
+            pieces = [piece async for chunk in _stream_of(answer) for piece in inflater.feed(chunk)]
+        return b"".join(pieces) + inflater.close()
 
     @asynccontextmanager
     async def blob(
@@ -209,7 +217,7 @@ class Http:
     async def _check(self, answer: httpx.Response, request: Request, bearer: str | None) -> None:
         """Raise the error of a stream that did not begin."""
         if not answer.is_success:
-            body = await _read_whole(answer, self._bounds.answer_bytes)
+            body = await self._whole(answer)
             response = Response(answer.status_code, dict(answer.headers), body)
             self._raise_for(response, request, bearer)
 
@@ -407,12 +415,6 @@ def _words(error: Exception) -> str:
             return "the connection broke, or the answer was not HTTP"
         case _:
             return type(error).__name__
-
-
-async def _read_whole(answer: httpx.Response, limit: int) -> bytes:
-    inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
-    pieces = [piece async for chunk in _stream_of(answer) for piece in inflater.feed(chunk)]
-    return b"".join(pieces) + inflater.close()
 
 
 async def _as_car(

@@ -100,11 +100,12 @@ class Pds(Protocol):
             Unreachable: No usable answer. The blob may be there.
         """
 
-    async def honours_swaps(self) -> bool:
+    async def honours_swaps(self) -> bool | None:
         """Return whether the PDS refuses an empty batch on a commit that no repo has.
 
-        Where it does not, every guard of the methods below is a wish. Writes no record. Raises as
-        `write` does.
+        Where it accepts it, or supports no guard, every guard of the methods below is a wish. None
+        if it refuses the batch for another reason, which shows nothing. Writes no record. Raises
+        as `write` does.
         """
 
     async def write(

@@ -51,7 +51,8 @@ from syncd.pds.upload import Upload
 RENEW_AHEAD_SECONDS: Final = 60.0
 """How long before its end an access token is renewed, at most a tenth of its life."""
 
-INTERNAL_SERVER_ERROR = 500
+FAILS_ON_TOKENS = (401, 500)
+"""The statuses with which PDSes fail on a token that they cannot read, or whose time is over."""
 _ATTEMPTS = 3
 """Our own token, then one that another process renewed, then one renewed by us."""
 
@@ -256,11 +257,11 @@ class LiveSession:
     async def _check_failed(self, old: Session, error: Unreachable) -> None:
         """Return if a login may help after the PDS failed to renew `old`; else raise.
 
-        Some PDSes fail with a 500 on a token that they cannot read, or whose time is over.
+        The failure may be that of a PDS which has no other words for the end of a session.
         """
         if _has_ended(old):
             return
-        if self._http.last_status != INTERNAL_SERVER_ERROR:
+        if self._http.last_status not in FAILS_ON_TOKENS:
             raise error
         if await self._password() is None:
             raise Unreachable(

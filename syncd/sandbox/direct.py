@@ -18,10 +18,18 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
-from syncd.errors import BadAnswer, NotFound, Rejected, SwapFailed, SyncdError, Unknown, Unreachable
+from syncd.errors import (
+    BadAnswer,
+    NotFound,
+    Rejected,
+    SwapFailed,
+    SyncdError,
+    Unknown,
+    Unreachable,
+)
 from syncd.exchange import Written
 from syncd.model import Change, RecordPath, make_record_path
-from syncd.pds import NO_COMMIT, Meanwhile, op_of
+from syncd.pds import NO_COMMIT, Meanwhile, honoured_by, op_of
 from syncd.pds.upload import Upload, checked_upload, upload_refusals
 from syncd.sandbox import faults
 from syncd.sandbox.accounts import check_readable, check_writable
@@ -166,17 +174,15 @@ class MemoryPds:
             except Rejected as refusal:
                 raise self._error_of(refusal, is_write=True) from None
 
-    async def honours_swaps(self) -> bool:
+    async def honours_swaps(self) -> bool | None:
         def probe(repo: Repo) -> bool:
             repo.apply([], swap=NO_COMMIT)
             return False
 
         try:
             return await self._write(xrpc.apply_writes(self.did, [], swap=NO_COMMIT), [], probe)
-        except SwapFailed:
-            return True
-        except Rejected:
-            return False
+        except (SwapFailed, Rejected, Unknown) as error:
+            return honoured_by(error)
 
     async def write(
         self,

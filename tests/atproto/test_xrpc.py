@@ -520,6 +520,12 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (401, "use_dpop_nonce", "", CredentialsRefused, CredentialsRefused),
     (400, "invalid_dpop_proof", "", CredentialsRefused, CredentialsRefused),
     (401, "SomethingNew", "", CredentialsRefused, CredentialsRefused),
+    (403, "Forbidden", "", CredentialsRefused, CredentialsRefused),
+    (403, "SomethingNew", "", Unreachable, Unknown),
+    (403, "Access Denied", "", Unreachable, Unknown),
+    (401, "", "", Unreachable, Unknown),
+    (403, "", "", Unreachable, Unknown),
+    (407, "", "", Unreachable, Unknown),
     (
         401,
         "AuthenticationRequired",
@@ -550,7 +556,9 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (400, "InvalidRequest", "swapRecord is not implemented", PdsError, GuardUnsupported),
     (400, "InvalidRequest", "Invalid bearer token", ExpiredToken, ExpiredToken),
     (409, "RecordAlreadyExists", "", SwapFailed, SwapFailed),
-    (409, "", "", PdsError, SwapFailed),
+    (409, "SomethingNew", "", PdsError, SwapFailed),
+    (409, "", "", PdsError, Unknown),
+    (409, "Conflict found", "", PdsError, Unknown),
     (400, "InvalidRequest", "Too many writes. Max: 200", TooLarge, TooLarge),
     (400, "InvalidRequest", "Too many writes. Max event size: 2MB", TooLarge, TooLarge),
     (413, "PayloadTooLargeError", "request entity too large", TooLarge, TooLarge),
@@ -577,6 +585,8 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (415, "UnsupportedMediaType", "", PdsError, Unknown),
     (400, "SomethingNew", "", PdsError, Rejected),
     (422, "SomethingNew", "", PdsError, Rejected),
+    (400, "Bad Request", "", PdsError, Unknown),
+    (422, "", "", PdsError, Unknown),
 ]
 
 
@@ -615,7 +625,7 @@ def test_a_swap_that_is_refused_in_plain_text_is_still_a_swap_that_failed() -> N
     assert type(error_of(text, is_write=True)) is SwapFailed
     assert type(error_of(text)) is PdsError
     other = Response(400, {"content-type": "text/plain"}, b"bad record")
-    assert type(error_of(other, is_write=True)) is Rejected
+    assert type(error_of(other, is_write=True)) is Unknown
     page = Response(400, {"content-type": "text/html"}, b"<p>please swap your plan</p>")
     assert type(error_of(page, is_write=True)) is Unknown
 
@@ -623,8 +633,62 @@ def test_a_swap_that_is_refused_in_plain_text_is_still_a_swap_that_failed() -> N
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_page_of_a_proxy_decides_nothing_about_a_write(status: int) -> None:
     page = Response(status, {}, b"  <!DOCTYPE html><title>Blocked</title>")
-    assert type(error_of(page, is_write=True)) is Unknown
-    assert type(error_of(page)) is BadAnswer
+    error = error_of(page, is_write=True)
+    assert isinstance(error, Unknown)
+    assert error.status is None
+    assert type(error_of(page)) is (Unreachable if status in (401, 403) else BadAnswer)
+
+
+TOKEN_WANTED = {"www-authenticate": 'Basic realm="x", DPoP algs="ES256", error="invalid_token"'}
+PASSWORD_WANTED = {"www-authenticate": 'Basic realm="bearer of the key"'}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "is_refusal"),
+    [
+        (401, TOKEN_WANTED, b"no", True),
+        (401, {"www-authenticate": "Bearer"}, b"", True),
+        (401, {"www-authenticate": "bearer"}, b'{"message":"no"}', True),
+        (401, {"www-authenticate": "Bearer"}, b"<p>no", False),
+        (401, PASSWORD_WANTED, b"no", False),
+        (403, TOKEN_WANTED, b"no", False),
+        (403, {}, b"RBAC: access denied", False),
+        (403, {}, b'{"message":"Forbidden"}', False),
+        (403, {}, b'{"error":"Forbidden"}', True),
+        (401, {}, b"Unauthorized", False),
+        (401, {}, b'{"error":"no such","message":"Unauthorized"}', False),
+        (401, {}, b'{"error":{"code":401}}', False),
+        (407, {}, b"", False),
+    ],
+)
+@pytest.mark.parametrize("is_write", [True, False])
+def test_only_a_pds_refuses_credentials(
+    status: int, headers: dict[str, str], body: bytes, *, is_refusal: bool, is_write: bool
+) -> None:
+    error = error_of(Response(status, headers, body), is_write=is_write)
+    other = Unknown if is_write else Unreachable
+    assert type(error) is (CredentialsRefused if is_refusal else other)
+    assert str(status) in error.message
+    assert error.hint
+    assert not isinstance(error, Unknown) or error.status is None
+
+
+@pytest.mark.parametrize(
+    ("body", "own"),
+    [
+        (b"the text is too long", 400),
+        (b'{"message":"the text is too long"}', 400),
+        (b'{"error":"Bad Request"}', 400),
+        (b"", None),
+        (b"<p>", None),
+    ],
+)
+def test_a_refusal_without_a_name_may_be_that_of_the_pds_if_it_has_words(
+    body: bytes, own: int | None
+) -> None:
+    error = error_of(Response(400, {}, body), is_write=True)
+    assert isinstance(error, Unknown)
+    assert error.status == own
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -681,6 +745,26 @@ def test_what_came_in_the_place_of_an_object_is_named(body: bytes, word: str) ->
         xrpc.read_latest(Response(200, {}, body))
     assert word in caught.value.message
     assert "200" in caught.value.message
+
+
+BLOB = "bafkreiaqqpbahwcgwxfa5yhwl7vz7vz7sn5wn2rcixq3pzqzbhn2kmmzqu"
+
+
+@pytest.mark.parametrize(
+    ("words", "blob"),
+    [
+        (f"Could not find blob: {BLOB}", BLOB),
+        (f"blob not found: {BLOB}.", BLOB),
+        ("x" * 5_000 + f" {BLOB}", BLOB),
+        (f"Could not find blob: {BLOB}x", ""),
+        (f"Could not find blob: {CID}", ""),
+        ("blob not found", ""),
+    ],
+)
+def test_a_refusal_for_a_blob_carries_its_cid_if_the_pds_says_it(words: str, blob: str) -> None:
+    error = error_of(refused(400, "BlobNotFound", words), is_write=True)
+    assert isinstance(error, Rejected)
+    assert error.blob == blob
 
 
 def test_a_rejected_write_carries_name_and_status() -> None:
@@ -1086,7 +1170,7 @@ def test_a_pds_that_wants_oauth_sends_nobody_back_to_the_login(name: str) -> Non
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"[" + b"1," * 1_000_001 + b"1]"])
 def test_a_refusal_in_json_beyond_all_bounds_is_a_short_sentence(body: bytes) -> None:
     headers = {"content-type": "application/json"}
-    with pytest.raises(Rejected) as error:
+    with pytest.raises(Unknown) as error:
         xrpc.raise_for(Response(400, headers, body), is_write=True, now=0)
-    assert error.value.message.startswith("the PDS answered 400: [")
+    assert "answered 400: [" in error.value.message
     assert len(error.value.message) < 300

@@ -169,7 +169,9 @@ ARROBA: Final[Mapping[str, Deviation]] = {
     "test_somebody_writes_between_our_look_and_our_write[False-the same record]": otherwise(
         NO_GUARDS
     ),
-    "test_a_refusal_in_a_batch_is_found_by_halving_it": otherwise(NO_BLOBS.why),
+    "test_a_blob_that_the_pds_lacks_costs_a_batch_one_request_where_it_is_named": otherwise(
+        NO_BLOBS.why
+    ),
     "test_most_moves_of_a_content_within_a_batch_lose_it": MOVES,
     **{
         f"{PREDICTS}[{number}]": FLOATS

@@ -597,7 +597,7 @@ class BusyEditor(MemoryPds):
 
     meanwhile: Callable[[], None]
 
-    async def honours_swaps(self) -> bool:
+    async def honours_swaps(self) -> bool | None:
         self.meanwhile()
         return await super().honours_swaps()
 

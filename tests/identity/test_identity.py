@@ -334,6 +334,13 @@ async def test_a_did_of_localhost_is_only_for_local_settings() -> None:
     assert account.did == did
 
 
+async def test_a_did_of_a_host_whose_page_says_404_is_not_known() -> None:
+    url = "https://example.com/.well-known/did.json"
+    net = Net({url: httpx.Response(404, html="<html>not here")}, {})
+    with pytest.raises(IdentityError):
+        await resolve("did:web:example.com", transport=httpx.MockTransport(net), txt=net.lookup)
+
+
 @pytest.mark.parametrize(
     "did",
     [
@@ -367,6 +374,10 @@ async def test_dids_that_atproto_does_not_use_are_asked_of_nobody(did: str) -> N
         (httpx.Response(400), IdentityError),
         (httpx.Response(500), Unreachable),
         (httpx.Response(429), Unreachable),
+        (httpx.Response(403, text="RBAC: access denied"), Unreachable),
+        (httpx.Response(401), Unreachable),
+        (httpx.Response(404, text="\n<html>not here"), Unreachable),
+        (httpx.Response(410, text="<html>"), Unreachable),
         (httpx.ConnectError("no route"), Unreachable),
         (httpx.ReadTimeout("slow"), Unreachable),
         (redirect("https://evil.example.com/doc"), IdentityError),
@@ -394,7 +405,7 @@ async def test_dids_that_atproto_does_not_use_are_asked_of_nobody(did: str) -> N
         (httpx.Response(200, json=at_endpoint(None)), IdentityError),
         (httpx.Response(200, json=at_endpoint({})), IdentityError),
     ],
-    ids=range(28),
+    ids=range(32),
 )
 async def test_a_document_that_cannot_be_trusted_makes_no_account(
     reply: httpx.Response | Exception, error: type[SyncdError]

@@ -212,12 +212,18 @@ async def test_an_empty_batch_is_not_sent_because_it_would_make_a_commit() -> No
     [
         (refused(400, "InvalidSwap"), True),
         (httpx.Response(400, text="swap mismatch"), True),
-        (refused(400, "InvalidRequest", "no writes"), False),
+        (refused(400, "InvalidRequest", "swapCommit not supported yet"), False),
         ({"commit": COMMIT, "results": []}, False),
+        (refused(400, "InvalidRequest", "no writes"), None),
+        (refused(422, "Unprocessable"), None),
+        (refused(413, "PayloadTooLarge"), None),
+        (refused(500, "InternalServerError"), None),
+        (httpx.Response(400, text="no writes"), None),
+        (httpx.Response(409, text="no"), None),
     ],
 )
 async def test_whether_swaps_are_honoured_is_seen_from_a_batch_of_nothing(
-    reply: Reply, honours: bool
+    reply: Reply, honours: bool | None
 ) -> None:
     script = Script({"applyWrites": [reply]})
     async with pds_of(script, logged_in()) as pds:
@@ -227,7 +233,15 @@ async def test_whether_swaps_are_honoured_is_seen_from_a_batch_of_nothing(
 
 
 @pytest.mark.parametrize(
-    "reply", [httpx.Response(200, html="<html>"), httpx.Response(200), httpx.Response(200, json=[])]
+    "reply",
+    [
+        httpx.Response(200, html="<html>"),
+        httpx.Response(200),
+        httpx.Response(200, json=[]),
+        httpx.Response(403, text="access denied"),
+        httpx.Response(400, html="<html>"),
+        refused(503, "NotAvailable"),
+    ],
 )
 async def test_a_page_in_the_place_of_an_answer_says_nothing_of_guards(
     reply: httpx.Response,
@@ -614,6 +628,8 @@ async def test_a_refresh_that_is_refused_leads_back_to_the_password(
         (refused(503, "NotAvailable"), Unreachable),
         (httpx.ConnectError("no route"), Unreachable),
         (httpx.Response(200, html="<html>"), BadAnswer),
+        (httpx.Response(403, text="access denied"), Unreachable),
+        (httpx.Response(403, html="<html>"), Unreachable),
     ],
 )
 async def test_a_refresh_that_says_nothing_about_the_token_does_not_spend_the_password(
@@ -630,7 +646,15 @@ BROKEN = refused(500, "InternalServerError")
 
 
 @pytest.mark.parametrize(
-    ("life", "refusal"), [(-1, BROKEN), (3600, BROKEN), (None, BROKEN), (-1, refused(502, ""))]
+    ("life", "refusal"),
+    [
+        (-1, BROKEN),
+        (3600, BROKEN),
+        (None, BROKEN),
+        (-1, refused(502, "")),
+        (3600, httpx.Response(401, text="Unauthorized")),
+        (-1, httpx.Response(403, text="access denied")),
+    ],
 )
 async def test_a_failure_to_refresh_leads_back_to_the_password(
     life: float | None, refusal: Reply
@@ -659,12 +683,26 @@ async def test_a_failure_to_refresh_that_no_password_helps_names_the_login() -> 
     assert script.names == ["putRecord", "refreshSession"]
 
 
-async def test_a_pds_that_fails_at_logins_too_is_in_trouble_and_its_password_is_not() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        BROKEN,
+        httpx.Response(403, text="access denied"),
+        httpx.Response(403, html="<html>"),
+        httpx.Response(401, text="Unauthorized"),
+        httpx.Response(401, html="<html>"),
+        httpx.Response(403, json={"message": "Forbidden"}),
+        httpx.Response(407),
+    ],
+)
+async def test_a_pds_that_fails_at_logins_too_is_in_trouble_and_its_password_is_not(
+    answer: httpx.Response,
+) -> None:
     script = Script(
         {
             "putRecord": [refused(400, "ExpiredToken"), refused(400, "ExpiredToken"), DONE],
             "refreshSession": [BROKEN],
-            "createSession": [BROKEN, told(SECOND)],
+            "createSession": [answer, told(SECOND)],
         }
     )
     async with pds_of(script, logged_in()) as pds:
@@ -1154,6 +1192,46 @@ async def test_headers_that_drip_are_given_up(line: bytes) -> None:
     ):
         with pytest.raises(Unreachable, match="too long"):
             await pds.fetch_latest()
+
+
+async def take_car(pds: HttpPds) -> None:
+    async for _ in pds.fetch_repo():
+        pass
+
+
+async def take_blob(pds: HttpPds) -> None:
+    async with pds.fetch_blob(NEW) as pieces:
+        async for _ in pieces:
+            pass
+
+
+async def put_one(pds: HttpPds) -> None:
+    try:
+        await pds.put(UPDATE)
+    except Unknown as error:
+        raise Unreachable(error.message) from None
+
+
+@pytest.mark.parametrize("take", [take_car, take_blob, HttpPds.fetch_status, put_one])
+@pytest.mark.parametrize("status", [b"500 No", b"403 No", b"302 Found\r\nx: y"])
+async def test_an_error_that_drips_is_given_up(
+    take: Callable[[HttpPds], Awaitable[object]], status: bytes
+) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 " + status + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"1\r\nx\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    async with (
+        asyncio.timeout(20),
+        server_that(drip) as (url, _),
+        HttpPds(local(url), logged_in(url), bounds=Bounds(answer_seconds=0.2)) as pds,
+    ):
+        with pytest.raises(Unreachable, match="too long"):
+            await take(pds)
 
 
 async def test_a_stream_that_is_left_early_closes_its_connection() -> None:

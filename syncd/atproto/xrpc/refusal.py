@@ -1,7 +1,9 @@
 """Map a refused request to the error that says whose move is next. Pure: never waits or retries.
 
 Status and error name decide together: names differ between servers, and some servers send none.
-Sources: the `errors` of the lexicons, and the observed reference PDS.
+What has no error name may come from a firewall or a proxy in front of the PDS. So it refuses
+neither credentials nor a record for good. Sources: the `errors` of the lexicons, and the observed
+reference PDS.
 """
 
 from __future__ import annotations
@@ -100,6 +102,14 @@ _PHRASES: Final = (
 _READ_PHRASES: Final = (*_PHRASES, ("blob not found", BlobNotFound))
 """The same for a read: the reference PDS has no name for a blob that it does not give."""
 
+_NAME = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
+"""An error name of XRPC. Frameworks write the phrase of a status there: `Bad Request`."""
+
+_CHALLENGE = re.compile(r"(?:^|,)\s*(?:bearer|dpop)\b", re.IGNORECASE)
+"""A `WWW-Authenticate` that asks for a token; a proxy with a password of its own asks for Basic."""
+
+_BLOB = re.compile(r"\bbafkrei[a-z2-7]{52}\b")
+
 _UNSUPPORTED = re.compile(r"\bswap(?:commit|record)\b.*\b(?:support|implement)")
 _PLACE = re.compile(r"\$(?:\.[\w$-]+|\[[0-9]{1,6}\])+")
 
@@ -109,7 +119,8 @@ _HINTS: Final[Mapping[type[SyncdError], str]] = {
     RateLimited: "wait, then try again; `syncd run` does so on its own",
     Busy: "wait, then try again; `syncd run` does so on its own",
     Rejected: "change the record, or the name of its file, so that the PDS accepts it",
-    TooLarge: "make the record smaller: its PDS accepts no larger request",
+    TooLarge: "make the record smaller: its PDS, or a server in front of it, accepts no larger "
+    "request",
     RepoUnavailable: "check the account at its PDS; until then syncd changes nothing here",
     Unreachable: "wait, then try again; `syncd run` does so on its own",
 }
@@ -137,7 +148,14 @@ _CLOSED_HINT = (
     "this PDS, or a server in front of it, asks for a login where other PDSes do not; a "
     "mirror that is not read-only uses your login: syncd login"
 )
+_IN_FRONT_HINT = (
+    "a firewall, a proxy or a login page in front of the PDS may have answered, which says "
+    "nothing about your password; `syncd run` tries again on its own; if it stays so, ask the "
+    "operator of the network or of the PDS, or run `syncd login`"
+)
 _REDIRECT_HINT = "syncd does not follow redirects; give it the address of the PDS itself"
+
+_NO_ACCESS: Final = (401, 403, 407)
 
 _OF_THE_CONTENT: Final = (400, 422)
 """The statuses by which a server refuses what a request holds. 413 and 409 have a class each."""
@@ -157,7 +175,9 @@ class ErrorAnswer:
         words: The message of the server, in one bounded line without tokens.
         is_page: The body is HTML, or JSON that is cut short: it may not be the word of the PDS.
         place: The last path into the request that the message names, or empty.
+        blob: The last CID of a blob that the message names, or empty.
         form: What the body is, for a sentence, where it says nothing.
+        is_challenge: It asks for a token, as RFC 6750 and RFC 9449 say it.
     """
 
     status: int
@@ -166,12 +186,27 @@ class ErrorAnswer:
     is_page: bool
     place: str = ""
     form: str = ""
+    blob: str = ""
+    is_challenge: bool = False
 
     @property
     def sentence(self) -> str:
         """The answer as a sentence for a person: status, name and message."""
         named = f"{self.status} {self.name}".rstrip()
-        return f"the PDS answered {named}" + (f": {self.words}" if self.words else self.form)
+        who = "the PDS, or a server in front of it," if self.is_anonymous else "the PDS"
+        return f"{who} answered {named}" + (f": {self.words}" if self.words else self.form)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """True for a refusal that any server on the way may have made."""
+        return not self.name and not self.is_challenge and 400 <= self.status < 500
+
+    @property
+    def refuses_credentials(self) -> bool:
+        """True for a 401 or 403 in the words of XRPC, or of the RFCs of tokens."""
+        if self.status == 403:
+            return self.name == "Forbidden"
+        return self.status == 401 and (bool(self.name) or self.is_challenge)
 
 
 def raise_for(response: Response, *, is_write: bool, now: float, is_open: bool = False) -> None:
@@ -185,7 +220,7 @@ def raise_for(response: Response, *, is_write: bool, now: float, is_open: bool =
         SwapFailed, TooLarge, Rejected: The PDS refused the write; nothing was written.
         NotFound, RepoUnavailable, IdentityError: The PDS does not have or does not show the object.
         ExpiredToken, CredentialsRefused: The PDS refused the token; nothing was done.
-        Unreachable, BadAnswer: A read got a 5xx, or an answer outside XRPC.
+        Unreachable, BadAnswer: A read or a login got a 5xx, or an answer outside XRPC.
         LoginWanted: A read without a token got a 401 or a 403.
         Unknown: A write got one of these: it may have been applied.
         PdsError: The PDS refused a read for another reason.
@@ -200,8 +235,9 @@ def error_of(
     """Return the error of an answer outside 2xx (see `raise_for`)."""
     answer = read_error(response)
     kind = kind_of(answer, is_write=is_write)
-    if is_open and issubclass(kind, CredentialsRefused):
-        return LoginWanted(answer.sentence, hint=_CLOSED_HINT)
+    if is_open and _wants_login(answer, kind):
+        in_front = answer.is_anonymous and answer.status != 401
+        return LoginWanted(answer.sentence, hint=_IN_FRONT_HINT if in_front else _CLOSED_HINT)
     # A server that names a pause is alive: waiting that long is better than a guessed backoff.
     if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = Busy
@@ -215,17 +251,33 @@ def error_of(
         status = UNAVAILABLE.get(answer.name, "notfound")
         return RepoUnavailable(answer.sentence, status=status, hint=hint)
     if issubclass(kind, Rejected):
-        named = {"name": answer.name, "place": answer.place}
+        named = {"name": answer.name, "place": answer.place, "blob": answer.blob}
         return kind(answer.sentence, status=answer.status, hint=hint, **named)
     if kind is Unknown:
-        is_own = answer.status >= 400 and not answer.is_page
-        return Unknown(answer.sentence, status=answer.status if is_own else None, hint=hint)
+        own = answer.status if _may_be_of_the_pds(answer) else None
+        return Unknown(answer.sentence, status=own, hint=hint)
     return kind(answer.sentence, hint=hint)
+
+
+def _wants_login(answer: ErrorAnswer, kind: type[SyncdError]) -> bool:
+    """Return True for a read that may be answered with a token: millipds says so in plain text."""
+    is_plain = answer.status in (401, 403) and not answer.is_page and kind is Unreachable
+    return is_plain or issubclass(kind, CredentialsRefused)
+
+
+def _may_be_of_the_pds(answer: ErrorAnswer) -> bool:
+    if answer.is_page or answer.status < 400:
+        return False
+    if answer.status in _OF_THE_CONTENT:
+        return bool(answer.name or answer.words)
+    return bool(answer.name) or answer.status not in _NO_ACCESS
 
 
 def _hint(answer: ErrorAnswer, kind: type[SyncdError]) -> str:
     if answer.status < 400:
         return _REDIRECT_HINT
+    if answer.is_anonymous and answer.status in _NO_ACCESS:
+        return _IN_FRONT_HINT
     return _NAME_HINTS.get(answer.name) or _HINTS.get(kind, "")
 
 
@@ -268,10 +320,12 @@ def _kind_by_default(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]
     # A page, a redirect, or a 404 without a name may come from a proxy in front of the PDS. Such an
     # answer proves nothing: not that a record is missing, nor that a write did not happen.
     lost = answer.status in (404, 405) and not answer.name
+    if not answer.is_page and answer.refuses_credentials:
+        return CredentialsRefused
+    if answer.status in _NO_ACCESS:
+        return Unknown if is_write else Unreachable
     if answer.is_page or answer.status < 400 or lost:
         return Unknown if is_write else BadAnswer
-    if answer.status in (401, 403):
-        return CredentialsRefused
     if is_write:
         return _refusal_of_a_write(answer)
     return PdsError
@@ -279,25 +333,39 @@ def _kind_by_default(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]
 
 def _refusal_of_a_write(answer: ErrorAnswer) -> type[SyncdError]:
     """Choose for a status without a name of one meaning: most say nothing of what was sent."""
+    if not answer.name:
+        return Unknown
     if answer.status == 409:
         return SwapFailed
-    has_reason = bool(answer.name or answer.words)
-    return Rejected if has_reason and answer.status in _OF_THE_CONTENT else Unknown
+    return Rejected if answer.status in _OF_THE_CONTENT else Unknown
 
 
 def read_error(response: Response) -> ErrorAnswer:
     """Parse an error answer. Never raises."""
     name, words = _name_and_words(response)
+    is_challenge = bool(_CHALLENGE.search(response.headers.get("www-authenticate", "")[:4096]))
     if name or words is not None:
         said = words or ""
         # Read before the message is cut: it ends with the place, behind whatever it quotes.
-        place = next(iter(reversed(_PLACE.findall(said[-_PLACE_LENGTH:]))), "")
-        return ErrorAnswer(response.status, _one_line(name), _one_line(said), False, place)
+        place, blob = (
+            next(iter(reversed(wanted.findall(said[-_PLACE_LENGTH:]))), "")
+            for wanted in (_PLACE, _BLOB)
+        )
+        return ErrorAnswer(
+            response.status,
+            _one_line(name),
+            _one_line(said),
+            False,
+            place=place,
+            blob=blob,
+            is_challenge=is_challenge,
+        )
     text = response.body[:4096].decode("utf-8", "replace").strip()
     is_html = text.startswith("<") or response.media_type == "text/html"
     is_page = is_html or _is_cut(response)
     shown = "" if is_page else _one_line(text)
-    return ErrorAnswer(response.status, "", shown, is_page, form=_form(response, is_html=is_html))
+    form = _form(response, is_html=is_html)
+    return ErrorAnswer(response.status, "", shown, is_page, form=form, is_challenge=is_challenge)
 
 
 def _form(response: Response, *, is_html: bool) -> str:
@@ -340,7 +408,11 @@ def _name_and_words(response: Response) -> tuple[str, str | None]:
     if not isinstance(fields, dict):
         return "", None
     name, words = fields.get("error"), fields.get("message")
-    return name if isinstance(name, str) else "", words if isinstance(words, str) else None
+    said = words if isinstance(words, str) else None
+    if not isinstance(name, str):
+        return "", said
+    # The phrase of a status is none of the names of XRPC; to a person it may be all there is.
+    return (name, said) if _NAME.fullmatch(name) else ("", said or name)
 
 
 def _one_line(text: str) -> str:

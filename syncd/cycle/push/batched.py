@@ -1,8 +1,9 @@
 """Send changes in batches, each one commit: with swapCommit, or as creations, which need no guard.
 
-A batch is refused whole. What the refusal names is set aside, and where it names nothing the batch
-is halved. Never sends a change twice without an answer between, and refuses none by the word of a
-PDS that may number the writes of a batch in its own way.
+A batch is refused whole. What the refusal names, by number or by a blob that the PDS lacks, is set
+aside, and where it names nothing the batch is halved. Never sends a change twice without an answer
+between, and refuses none by the number alone: a PDS may number the writes of a batch in its own
+way.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from syncd.batches import Ahead, batches
 from syncd.budget import batch_points, fitting
 from syncd.cycle.push.body import body_bytes, shows_a_limit
 from syncd.cycle.push.outcome import Guards, Pushed, room_of, validated_alike
-from syncd.cycle.push.place import named_write
+from syncd.cycle.push.place import named_write, names_blob
 from syncd.cycle.push.pusher import Pusher
 from syncd.errors import (
+    BadAnswer,
     CredentialsRefused,
     GuardUnsupported,
-    RateLimited,
+    PdsError,
     Rejected,
     SwapFailed,
     Unknown,
@@ -67,7 +69,7 @@ class Batched:
                     swap = await self._within_budget(batch, swap)
         except SwapFailed:
             pusher.pushed.is_overtaken = True
-        except (Unknown, RateLimited, CredentialsRefused) as error:
+        except (PdsError, BadAnswer, CredentialsRefused) as error:
             pusher.pushed.halted = error
         return pusher.pushed
 
@@ -135,6 +137,9 @@ class Batched:
             # A change over every limit gets a request of its own, and this was it.
             await pusher.refuse_alone(batch[0], error, is_guarded=swap is not None)
             return swap
+        lacking = [change for change in batch if names_blob(change, error)]
+        if lacking:
+            return await self._without_the_lacking(batch, lacking, swap, error)
         if self._named(error, batch) is not None:
             return await self._without_the_named(batch, swap, error)
         half = len(batch) // 2
@@ -146,6 +151,25 @@ class Batched:
                 piece = next(batches(rest, room_of(pusher.limits), encoded_size))
                 swap = await self._within_budget(piece, swap)
                 rest = rest[len(piece) :]
+        return swap
+
+    async def _without_the_lacking(
+        self,
+        batch: Sequence[Change],
+        lacking: Sequence[Change],
+        swap: Cid | None,
+        error: Rejected,
+    ) -> Cid | None:
+        """Send the changes that do not name the blob which the PDS lacks; refuse the others.
+
+        Each such blob costs one request. A CID is the same however a PDS numbers the writes.
+        """
+        for change in lacking:
+            self.pusher.miss(change)
+        rest = [change for change in batch if change not in lacking]
+        swap = await self._batch(rest, swap)
+        for change in lacking:
+            await self.pusher.refuse_alone(change, error, is_guarded=swap is not None)
         return swap
 
     def _named(self, error: Rejected, batch: Sequence[Change]) -> int | None:

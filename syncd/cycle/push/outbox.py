@@ -34,6 +34,7 @@ from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Receipts
 from syncd.cycle.workspace import Workspace
 from syncd.errors import (
+    BadAnswer,
     BadJson,
     CredentialsRefused,
     FileChanged,
@@ -210,15 +211,15 @@ class Outbox:
         pusher.body = self._body()
         try:
             guards = await self._guards()
-        except (Unknown, RateLimited, CredentialsRefused) as error:
+        except (PdsError, BadAnswer, CredentialsRefused) as error:
             return Pushed(halted=error)
-        self._keeping().note(light, is_guarded=guards is not Guards.NONE)
+        self._keeping().note(light, is_guarded=guards.protects)
         singly = tuple(c for c in light if self._goes_alone(c, len(light), guards, lost))
         together = [change for change in light if change not in singly]
         pushed = pusher.pushed
         if together:
             filled = self._filled(together, pusher.missing)
-            await Batched(pusher).push(filled, swap=None if guards is Guards.NONE else swap)
+            await Batched(pusher).push(filled, swap=swap if guards.protects else None)
             self._count_loss(pushed)
         if singly and pushed.halted is None:
             late = self._go_last(singly, pusher)
@@ -259,7 +260,7 @@ class Outbox:
         """Return whether a change goes alone, not in a batch, in a push of `count` changes."""
         # No swap guards a batch there; a change alone is at least looked at before and after. A
         # creation needs neither: the PDS refuses it over an existing record.
-        if guards is Guards.NONE:
+        if not guards.protects:
             return change.before is not None
         # The PDS cannot name what this would replace: only a swap of the whole tree guards it.
         if change.path in lost or _key(change) in self.denied:
@@ -275,7 +276,7 @@ class Outbox:
         None where guards are ignored: elsewhere a write over what came back meanwhile is refused.
         """
         try:
-            if not paths or await self._guards() is Guards.NONE:
+            if not paths or not (await self._guards()).protects:
                 return []
             return [path for path in paths if await self.home.pds.fetch_record(path) is None]
         except (PdsError, CredentialsRefused):
@@ -345,20 +346,24 @@ class Outbox:
         """Find out once which guards this PDS honours, and remember it with the name of the PDS.
 
         That it does not honour a guard is believed for a while: it may have been upgraded since.
+        An answer that shows nothing is not remembered: the next push asks again.
         """
         known = self.workspace.state.note(KnownGuards)
         if known is not None and known.pds != self.home.account.pds:
             known = None  # another PDS honours what it likes
         is_old = known is not None and not self._is_since(known.at, GUARDS_SECONDS)
         if known is None or (is_old and not known.honoured):
-            known = self._keep_guards(honoured=await self._are_guards_honoured(), records=None)
+            is_honoured = await self._are_guards_honoured()
+            if is_honoured is None:
+                return Guards.UNKNOWN
+            known = self._keep_guards(honoured=is_honoured, records=None)
         if not known.honoured:
             return Guards.NONE
         if known.records:
             return Guards.ALL
         return Guards.UNTRIED if known.records is None or is_old else Guards.BATCH
 
-    async def _are_guards_honoured(self) -> bool:
+    async def _are_guards_honoured(self) -> bool | None:
         """Ask with a write that changes nothing, but not during a pause between writes."""
         self.allowance.check(1)
         return await self.allowance.heeding(self.home.pds.honours_swaps())

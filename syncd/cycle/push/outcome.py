@@ -19,13 +19,20 @@ class Guards(StrEnum):
     """The guards of a write that a PDS is known to honour.
 
     A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
-    batch's alone, which is so where null is taken for no guard; or none.
+    batch's alone, which is so where null is taken for no guard; none; or nobody knows, because the
+    answer to the question showed nothing: then guards are sent, and not relied on.
     """
 
     ALL = "all"
     UNTRIED = "untried"
     BATCH = "batch"
     NONE = "none"
+    UNKNOWN = "unknown"
+
+    @property
+    def protects(self) -> bool:
+        """True if the guard of a batch is known to be honoured."""
+        return self not in (Guards.NONE, Guards.UNKNOWN)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Read where a fault is, as a PDS names it: `$.writes[77].record.langs[0]`; find it in the file.
 
-Never writes.
+Or by the CID of a blob that it lacks. Never writes.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, TypeAlias
 
+from syncd.atproto.blob import blob_refs
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.data import encode
 from syncd.errors import Rejected, SyncdError
@@ -27,6 +28,13 @@ def named_write(error: Rejected, count: int) -> int | None:
     """Return the number, from 0, of the write among `count` that an error names; None if none."""
     found = _WRITE.match(error.place)
     return int(found[1]) if found is not None and count > 1 and int(found[1]) < count else None
+
+
+def names_blob(change: Change, error: Rejected) -> bool:
+    """Return whether the record of a change names the blob that the PDS says it lacks."""
+    if error.name != "BlobNotFound" or not error.blob or change.record is None:
+        return False
+    return any(str(ref.cid) == error.blob for ref in blob_refs(change.record))
 
 
 def place_in_record(error: Rejected) -> tuple[str | int, ...] | None:

@@ -43,10 +43,10 @@ FAILURES = 4
 
 Less often it may be a restart, a proxy or a line: then it is simply sent again.
 """
-OWN_FAILURE = 500
-"""The one status by which a PDS says that it failed itself, which may be due to what was sent.
+OWN_FAILURES = (400, 422, 500)
+"""The statuses by which a PDS may say, in plain text, that it fails on what was sent.
 
-A page, a redirect, a 503 or no answer says nothing about a record, however often it comes.
+A page, a redirect, a 403, a 503 or no answer says nothing about a record, however often it comes.
 """
 
 
@@ -264,11 +264,11 @@ class Pusher:
         """Look again at changes without a usable answer; refuse those that fail repeatedly."""
         for change, error in unclear:
             found = await self.looks.at(change.path)
-            if self.guards is Guards.NONE and found is not UNSEEN and found == change.after:
+            if not self.guards.protects and found is not UNSEEN and found == change.after:
                 # Some of these PDSes fail after they have carried a deletion out.
                 self.confirm([change], Written((change.after,), None, None))
                 continue
-            is_own = error.status == OWN_FAILURE
+            is_own = error.status in OWN_FAILURES
             has_failed = is_own and found is not UNSEEN and found == change.before
             if has_failed:
                 self.pushed.failed.append(change)
@@ -283,10 +283,10 @@ class Pusher:
 
     async def _takes_others(self) -> bool:
         """Return whether the PDS carries out writes now: it did, or it checks their guards."""
-        if self.pushed.done or self.guards is Guards.NONE:
+        if self.pushed.done or not self.guards.protects:
             return bool(self.pushed.done)
         try:
-            return await self.allowance.heeding(self.pds.honours_swaps())
+            return bool(await self.allowance.heeding(self.pds.honours_swaps()))
         except (PdsError, BadAnswer, CredentialsRefused):
             return False
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncd.atproto import xrpc
+from syncd.atproto.data import Record
 from syncd.atproto.xrpc import UNGUARDED
 from syncd.errors import RateLimited
 from syncd.exchange import Written
@@ -202,6 +203,93 @@ async def test_without_any_guard_what_a_fresh_look_shows_is_not_written_over(
     await laptop.sync()
     assert calls == {}
     assert repo.record(NOTE) == theirs
+
+
+NO_BATCH_OF_NOTHING = (
+    Refuse(400, "InvalidRequest", "writes must not be empty"),
+    Refuse(422, "Unprocessable", "writes: at least one"),
+    Refuse(413, "PayloadTooLarge", "no"),
+    Refuse(400, "", "Bad Request"),
+)
+KINDS_OF_GUARDS = {
+    "honoured": Habits(),
+    "ignored": Habits(honours_swaps=False),
+    "refused": Habits(honours_swaps=False, takes_swaps=False),
+}
+
+
+def asking_in_vain(tmp_path: Path, time: Time, habits: Habits, answer: Refuse) -> World:
+    """A PDS that refuses a batch of nothing, which shows nothing of its guards."""
+    sandbox = Sandbox(clock=time.now, habits=habits)
+    sandbox.faults.add(
+        answer, times=10_000, when=lambda call: call.nsid == APPLY and not call.paths
+    )
+    return World(tmp_path, sandbox, sandbox.create_account("alice"))
+
+
+@pytest.mark.parametrize("answer", NO_BATCH_OF_NOTHING, ids=str)
+@pytest.mark.parametrize("habits", KINDS_OF_GUARDS.values(), ids=KINDS_OF_GUARDS)
+async def test_an_answer_that_shows_nothing_of_guards_is_not_remembered_and_stops_no_push(
+    tmp_path: Path, time: Time, habits: Habits, answer: Refuse
+) -> None:
+    world = asking_in_vain(tmp_path, time, habits, answer)
+    laptop = timed(world.device(), time)
+    for turn in range(3):
+        for path in (NOTE, OTHER):
+            laptop.save(path, v=turn)
+        laptop.save(f"com.example.note/n{turn}", v=turn)
+        if turn:
+            laptop.delete(f"com.example.note/n{turn - 1}")
+        report = await laptop.sync()
+        assert (report.halted, report.problems, report.conflicts) == (None, (), ())
+        assert len(report.pushed) == (4 if turn else 3)
+        assert laptop.mirror.state.note(KnownGuards) is None
+    await agreed(world, laptop)
+    world.sandbox.faults.clear()
+    laptop.save(NOTE, v=9)
+    await laptop.sync()
+    known = laptop.mirror.state.note(KnownGuards)
+    assert known is not None
+    assert known.honoured is habits.honours_swaps
+
+
+async def test_many_creations_are_few_requests_where_guards_are_not_known(
+    tmp_path: Path, time: Time
+) -> None:
+    world = asking_in_vain(tmp_path, time, Habits(), NO_BATCH_OF_NOTHING[0])
+    laptop = timed(world.device(), time)
+    for n in range(450):
+        laptop.save(f"com.example.note/n{n:03}", n=n)
+    before = laptop.mirror.pds.requests
+    assert len((await laptop.sync()).pushed) == 450
+    assert laptop.mirror.pds.requests - before < 12
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_a_guard_that_may_be_honoured_is_sent(
+    tmp_path: Path, time: Time, *, is_deleted: bool
+) -> None:
+    """Between the look and the write another client changes the record, which no look can see."""
+    world = asking_in_vain(tmp_path, time, Habits(), NO_BATCH_OF_NOTHING[0])
+    laptop = timed(world.device(), time)
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    repo = world.sandbox.repo(world.login.did)
+    theirs: Record = {"$type": "com.example.note", "v": 9}
+
+    def edit(call: Call) -> bool:
+        if NOTE in call.paths and call.nsid in (PUT, DELETE):
+            repo.put(NOTE, theirs)
+        return False
+
+    world.sandbox.faults.add(Delay(0), when=edit)
+    if is_deleted:
+        laptop.delete(NOTE)
+    else:
+        laptop.save(NOTE, v=2)
+    await laptop.sync()
+    assert repo.record(NOTE) == theirs
+    assert laptop.read(NOTE)["v"] == (9 if is_deleted else 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

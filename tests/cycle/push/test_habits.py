@@ -555,6 +555,97 @@ async def test_the_eighth_that_is_named_may_be_the_only_one_that_is_bad(
         await pushed_with(tmp_path / str(bad), bad, pds, 30)
 
 
+# --- Blobs that the PDS lacks -------------------------------------------------------------------
+
+
+def picture(n: int) -> BlobRef:
+    return BlobRef(cid_of_blob(b"%d" % n), "image/png", 1)
+
+
+class Counted(MemoryPds):
+    """Counts requests; says in its own words which blob it lacks."""
+
+    asked = 0
+    words = "Could not find blob: {}"
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid | None,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Written:
+        self.asked += 1
+        try:
+            return await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
+        except Rejected as error:
+            blob = error.blob if "{}" in self.words else ""
+            words = self.words.format(blob)
+            raise Rejected(words, name=error.name, status=400, blob=blob) from None
+
+
+class Unnamed(Counted):
+    """Does not say which, as alteran does after a repair of its own."""
+
+    words = "blob not found"
+
+
+@pytest.mark.parametrize("habits", [Habits(), UNGUARDED], ids=["guarded", "unguarded"])
+@pytest.mark.parametrize(
+    "bad",
+    [{77: 1}, {0: 1, 1: 2, 199: 3}, {3: 1, 50: 1, 198: 1}, {n: n for n in range(20)}],
+    ids=["one", "three", "the same in three", "twenty"],
+)
+async def test_each_blob_that_the_pds_lacks_costs_one_request_where_it_is_named(
+    tmp_path: Path, bad: dict[int, int], habits: Habits
+) -> None:
+    asked = await pushed_with_blobs(tmp_path, bad, Counted, habits)
+    assert asked == len(set(bad.values())) + 1
+
+
+async def test_a_blob_that_is_not_named_refuses_no_innocent_record(tmp_path: Path) -> None:
+    bad = {3: 1, 50: 1, 198: 2}
+    asked = await pushed_with_blobs(tmp_path, bad, Unnamed, Habits())
+    assert asked < 8 * len(bad) * math.log2(200)
+
+
+async def pushed_with_blobs(
+    tmp_path: Path, bad: dict[int, int], pds: type[Counted], habits: Habits
+) -> int:
+    """Push 200 records and a renamed one; `bad` says which name a blob that the PDS lacks."""
+    world = world_of(tmp_path, habits)
+    client = pds(world.sandbox, world.login.did)
+    laptop = timed(Device.make(tmp_path / "laptop", world.account(), client), Time())
+    good = world.sandbox.blobs(world.login.did).upload(b"x", "text/plain")
+    laptop.save(B, v=1)
+    await laptop.sync()
+    for n in range(200):
+        blob = picture(bad[n]) if n in bad else good
+        laptop.save(f"com.example.note/n{n:03}", n=n, image=to_json(blob.value))
+    client.asked = 0
+    report = await laptop.sync()
+    assert [p.path for p in report.problems] == [f"com.example.note/n{n:03}" for n in sorted(bad)]
+    assert len(report.pushed) == 200 - len(bad)
+    return client.asked
+
+
+async def test_a_record_stays_whose_new_name_got_a_blob_that_the_pds_lacks(tmp_path: Path) -> None:
+    """Its old record is not deleted, with what it held, for a refused new one."""
+    world = world_of(tmp_path, Habits())
+    laptop = timed(world.device(), Time())
+    for path in (A, Z):
+        laptop.save(path, text=path)
+    await laptop.sync()
+    laptop.file(A).rename(laptop.file(B))
+    laptop.save(B, text=A, image=to_json(picture(1).value))
+    laptop.save(Z, v=2)
+    report = await laptop.sync()
+    assert B in [problem.path for problem in report.problems]
+    assert world.records().keys() >= {A, Z}
+    assert B not in world.records()
+
+
 # --- A whole repo each time -----------------------------------------------------------------------
 
 

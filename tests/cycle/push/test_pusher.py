@@ -16,7 +16,7 @@ from syncd.config import Config
 from syncd.cycle.push import fill, outbox
 from syncd.cycle.push.body import OLD_JSON_BYTES
 from syncd.cycle.push.pusher import FAILURES
-from syncd.errors import Busy, LoginLimited, RateLimited, TooLarge, Unknown
+from syncd.errors import Busy, LoginLimited, RateLimited, TooLarge, Unknown, Unreachable
 from syncd.exchange import Written
 from syncd.folder.read import FileStat
 from syncd.folder.root import Folder
@@ -241,14 +241,17 @@ async def test_a_record_too_large_alone_teaches_nothing_about_bodies(
     assert laptop.mirror.state.note(KnownBody) is None
 
 
+@pytest.mark.parametrize(
+    "answer", [Refuse(500), Refuse(400, "", "too long"), Refuse(422, "", "too long")], ids=repr
+)
 async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
-    world: World, laptop: Device
+    world: World, laptop: Device, answer: Refuse
 ) -> None:
     await used(world, laptop)
     for n in range(30):
         laptop.save(f"com.example.note/n{n:02}", n=n)
     poison = RecordPath("com.example.note/n07")
-    world.sandbox.faults.add(Refuse(500), times=1000, when=lambda call: poison in call.paths
+    world.sandbox.faults.add(answer, times=1000, when=lambda call: poison in call.paths
                              and call.nsid in WRITES)  # fmt: skip
     report = await laptop.sync()
     assert len(report.pushed) == 29
@@ -260,6 +263,67 @@ async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
     world.sandbox.faults.clear()
     laptop.save(poison, fixed=True)
     await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("answer", [Refuse(403, "", "blocked"), Refuse(400, "", "")], ids=repr)
+async def test_a_firewall_that_blocks_one_change_only_refuses_it_never(
+    world: World, laptop: Device, answer: Refuse
+) -> None:
+    await used(world, laptop)
+    for n in range(30):
+        laptop.save(f"com.example.note/n{n:02}", n=n)
+    blocked = RecordPath("com.example.note/n07")
+    world.sandbox.faults.add(answer, times=1000, when=lambda call: blocked in call.paths
+                             and call.nsid in WRITES)  # fmt: skip
+    pushed: set[RecordPath] = set()
+    for _ in range(3):
+        report = await laptop.sync()
+        pushed |= set(report.pushed)
+        assert report.problems == ()
+        assert isinstance(report.halted, Unknown)
+    assert len(pushed) == 29
+    world.sandbox.faults.clear()
+    assert (await laptop.sync()).pushed == (blocked,)
+    await agreed(world, laptop)
+
+
+class NoLogin(MemoryPds):
+    """Its firewall answers every login, so that nothing can be written."""
+
+    logins = 0
+
+    async def honours_swaps(self) -> bool | None:
+        self.logins += 1
+        raise Unreachable("the PDS, or a server in front of it, answered 403: blocked")
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid | None,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Written:
+        self.logins += 1
+        raise Unreachable("the PDS, or a server in front of it, answered 403: blocked")
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_login_that_a_firewall_answers_is_tried_once_a_sync_and_all_is_pulled(
+    world: World, time: Time, *, is_known: bool
+) -> None:
+    pds = NoLogin(world.sandbox, world.login.did)
+    laptop = timed(Device.make(world.tmp_path / "laptop", world.account(), pds), time)
+    if is_known:
+        laptop.mirror.state.keep(KnownGuards(world.account().pds, True, True, int(time.now())))
+    await world.write(OTHER, v=1)
+    for path in (NOTE, RecordPath("com.example.note/three")):
+        laptop.save(path, v=1)
+    report = await laptop.sync()
+    assert isinstance(report.halted, Unreachable)
+    assert (report.pulled, report.problems) == ((OTHER,), ())
+    assert pds.logins == 1
+    assert laptop.has(OTHER)
 
 
 @pytest.mark.parametrize("effect", [Refuse(503), DropRequest(), Html(), Refuse(500)], ids=repr)
@@ -334,6 +398,51 @@ async def test_a_pds_that_cannot_write_refuses_nobody(world: World, laptop: Devi
     world.sandbox.faults.clear()
     report = await laptop.sync()
     assert len(report.pushed) == 30
+    await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("seconds", [1, 120])
+async def test_a_pds_whose_answers_to_writes_drip_holds_no_sync_for_minutes(
+    world: World, laptop: Device, time: Time, seconds: int, count: int
+) -> None:
+    await used(world, laptop)
+    for n in range(count):
+        laptop.save(f"com.example.note/n{n}", n=n)
+    asked: list[Call] = []
+
+    def drip(call: Call) -> bool:
+        if call.nsid in WRITES:
+            asked.append(call)
+            time.seconds += seconds
+        return call.nsid in WRITES
+
+    world.sandbox.faults.add(DropRequest(), times=1_000, when=drip)
+    report = await laptop.sync()
+    assert isinstance(report.halted, Unknown)
+    assert (len(asked) == 1) is (seconds == 120)
+    world.sandbox.faults.clear()
+    assert len((await laptop.sync()).pushed) == count
+    await agreed(world, laptop)
+
+
+async def test_a_push_that_was_long_but_went_well_is_tried_again_where_an_answer_is_lost(
+    world: World, laptop: Device, time: Time
+) -> None:
+    await used(world, laptop)
+    laptop.mirror.outbox.limits = replace(laptop.mirror.outbox.limits, writes=10)
+    for n in range(80):
+        laptop.save(f"com.example.note/n{n:02}", n=n)
+    asked: list[Call] = []
+
+    def slow(call: Call) -> bool:
+        if call.nsid in WRITES:
+            asked.append(call)
+            time.seconds += 100
+        return call.nsid in WRITES and len(asked) in (3, 6)
+
+    world.sandbox.faults.add(DropRequest(), times=2, when=slow)
+    assert len((await laptop.sync()).pushed) == 80
     await agreed(world, laptop)
 
 
