@@ -29,6 +29,13 @@ def test_the_pictures_are_those_of_the_published_results(name: str) -> None:
     assert plots(RESULTS)[name] == (PUBLISHED / name).read_text(encoding="utf-8"), "make publish"
 
 
+def test_the_readme_says_when_and_by_which_command_its_picture_was_measured() -> None:
+    sizes = RESULTS["sizes"]
+    cost = section(read("README.md"), "What it costs")
+    assert "sizes.svg" in cost
+    assert f"on {sizes.date}, by `make bench ROWS={sizes.row}`" in cost
+
+
 def test_every_row_is_in_the_table_in_order() -> None:
     rows = [row[0] for row in table(DOCUMENT, "row", "work", "records", "goal", "measured", "mark")]
     assert rows == [name for name, row in ROWS.items() if row.is_judged]
