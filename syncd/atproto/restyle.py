@@ -62,7 +62,7 @@ def _restyled(old: bytes, value: Json) -> bytes:
     body = source.removeprefix(_BOM)
     parse = json.loads(body)
     if not isinstance(parse, dict):
-        raise BadData("the old text is no record")
+        raise BadData("the old text is not a record")
     tokens = _Tokens(body, TOKEN.finditer(body))
     shape = tokens.shape(tokens.take())
     style = _style(body, tokens)

@@ -112,7 +112,7 @@ def replace(disk: Disk, directory: int, temp: str, name: str, *, old: bytes, new
     """Put `temp`, whose digest is `new`, in the place of `name`, whose digest must be `old`.
 
     Raises:
-        FileChanged: `name` is another file, or one that is being written; it is as it was.
+        FileChanged: `name` has other bytes, or a program is writing to it; it is unchanged.
         FileProblem, OSError: It could not be done, or not be undone; nothing is lost.
     """
     _check(directory, name, old)

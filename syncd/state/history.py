@@ -140,7 +140,7 @@ class History:
                 check_row(self.path, *row)
             for cid, content in sql.execute("SELECT cid, content FROM version"):
                 if not _is_version(cid, content):
-                    raise StateDamaged(f"{self.path} is damaged: a version is another")
+                    raise StateDamaged(f"{self.path} is damaged: a version has a wrong CID")
 
     def mend(self) -> Path:
         """Set a damaged file aside, and keep everything readable of it in a new one."""
@@ -190,7 +190,9 @@ class History:
         is_there = sql.execute(content, (bytes(version.cid),)).fetchone() == (version.content,)
         row = sql.execute(event, (number,)).fetchone()
         if not is_there or row is None or self._event(row) != replace(version, content=b""):
-            raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
+            raise StateDamaged(
+                f"{self.path} is damaged: a version that was saved reads differently"
+            )
 
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
@@ -224,11 +226,11 @@ class History:
             hint = "upgrade syncd, or use the syncd that wrote it"
             raise StateWrong(f"{self.path} was written by a newer syncd ({row[0]})", hint=hint)
         if (application, version) != (_APPLICATION_ID, HISTORY_VERSION):
-            raise StateDamaged(f"{self.path} is damaged: its header is another")
+            raise StateDamaged(f"{self.path} is damaged: its header is not that of history")
         if _stored_schema(sql) != _own_schema():
-            raise StateDamaged(f"{self.path} is damaged: its schema is another")
+            raise StateDamaged(f"{self.path} is damaged: its tables are not those of history")
         if self.path.stat().st_size < pages * page_size:
-            raise StateDamaged(f"{self.path} is damaged: it was cut")
+            raise StateDamaged(f"{self.path} is damaged: its end is missing")
 
     def _event(self, row: Sequence[object]) -> Superseded:
         check_row(self.path, *row)

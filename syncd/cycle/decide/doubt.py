@@ -100,7 +100,7 @@ def doubt_about(
 
 
 def _is_elsewhere(before: Spot, now: Spot) -> bool:
-    """Return whether the folder, its `.syncd` or the state file is another one than before."""
+    """Return whether the folder, its `.syncd` or the state file was replaced or moved."""
     if before.witness is None or now.witness is None:
         places = (before.place, now.place)
         inodes = {place.inode for place in places if place is not None}

@@ -67,7 +67,7 @@ def look_everywhere(
     `now_ns` is the wall clock in nanoseconds. Raises FolderWrong as `scan` does.
     """
     folder, state, config = workspace.folder, workspace.state, workspace.config
-    # Before the look: what is ignored from now on is another digest, and so another fingerprint.
+    # Read before the look: a change of these rules changes their digest, and so each fingerprint.
     rules = rules_of(folder)
     crowds = Counter(_collection(path) for path in concerned)
     kept = state.settled()

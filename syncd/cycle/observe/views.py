@@ -107,7 +107,7 @@ class Sides:
 def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -> Sides:
     """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
 
-    Where the scope is another than before, all of it matters.
+    If the scope has changed, the whole folder matters.
     """
     state = workspace.state
     is_new = newly_covered(state, workspace.config)

@@ -52,7 +52,7 @@ class Published:
         config: The settings that HEAD has.
         commit: The commit of HEAD.
         since: What it started from.
-        has_moved: The mark of the last publication is another one now.
+        has_moved: Whether the mark of the last publication has moved during the sync.
     """
 
     report: Report
