@@ -5,7 +5,6 @@ None of them deletes anything, and no way on is to make a file by hand.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -163,7 +162,7 @@ def test_a_mirror_that_is_refused_leaves_no_state_file_open(
     harm(root)
     with pytest.raises(SyncdError), open_files(root):
         pass
-    held = {os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
+    held = {str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
     assert str(root / ".syncd" / "state.db") not in held
 
 
