@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import field
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
 from typing import IO
 
 import click
@@ -248,7 +248,7 @@ class Tour:
             errors="replace",
         ) as daemon:
             # Its lines pass through here, so that each stands in the step that it belongs to.
-            repeating = Thread(target=self._repeat, args=(daemon.stdout,), daemon=True)
+            repeating = threading.Thread(target=self._repeat, args=(daemon.stdout,), daemon=True)
             repeating.start()
             try:
                 self._hear("watching", str(self.folder))
