@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
+from typing import Self
 
 from syncd.errors import FileProblem, FolderWrong
 from syncd.folder.disk import Disk
@@ -219,6 +220,39 @@ def opened(
         yield directory
     finally:
         os.close(directory)
+
+
+@dataclass(slots=True)
+class Directories:
+    """The directories below `root`, the last of which stays open: files often come from one.
+
+    What is found in a directory that was opened a while ago is there. What is missing in it may be
+    in another one that took its name: only `opened` proves an absence.
+    """
+
+    root: int
+    _parts: Sequence[str] | None = None
+    _last: int = -1
+
+    def open(self, parts: Sequence[str]) -> int:
+        """Return a descriptor that is valid until the next call. Raises as `open_directory`."""
+        if parts != self._parts:
+            self.close()
+            self._last = open_directory(self.root, parts)
+            self._parts = parts
+        return self._last
+
+    def close(self) -> None:
+        """Close the last directory."""
+        if self._parts is not None:
+            self._parts = None
+            os.close(self._last)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _make(disk: Disk, directory: int, name: str, mode: int) -> None:

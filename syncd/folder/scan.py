@@ -21,7 +21,7 @@ from syncd.folder.names import (
     relative_paths,
 )
 from syncd.folder.read import os_problem
-from syncd.folder.root import SETTINGS, Folder, opened
+from syncd.folder.root import SETTINGS, Directories, Folder, opened
 from syncd.folder.search.stubs import Stubs, describe
 from syncd.folder.spelling import is_spelt
 from syncd.folder.survey import EVERYWHERE, Notes, examine, list_misspelt, survey
@@ -152,20 +152,28 @@ def _within(in_scope: Callable[[str], bool]) -> Callable[[RecordPath], bool]:
 def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
     """Look up the file of each path by name. ENOENT is an absence; any other error a problem."""
     stubs = Stubs(root)
-    for path in paths:
-        right = relative_path(path, portable=notes.portable, forms=notes.forms)
-        try:
-            files = relative_paths(path, portable=notes.portable, forms=notes.forms)
-            # Each of them, also after one was found: two files for one record are a problem.
-            found = [file for file in files if _look_at(notes, root, path, file)]
-            if not found:
-                for other in _other_names(path, notes.portable, notes.forms):
-                    _look_for_misspelt(notes, root, path, right, other)
-                # A record that never had a file has none in a cloud.
-                if path in notes.known:
-                    _look_for_stub(notes, stubs, path, files)
-        except OSError as error:
-            notes.problems[path] = os_problem(path, error)
+    # By name, so that most files lie in the directory of the one before.
+    with Directories(root) as directories:
+        for path in sorted(paths):
+            try:
+                files = relative_paths(path, portable=notes.portable, forms=notes.forms)
+                # Each of them, also after one was found: two files for one record are a problem.
+                if not [file for file in files if _look_at(notes, directories, path, file)]:
+                    _look_elsewhere(notes, root, stubs, path, files)
+            except OSError as error:
+                notes.problems[path] = os_problem(path, error)
+
+
+def _look_elsewhere(
+    notes: Notes, root: int, stubs: Stubs, path: RecordPath, files: tuple[str, ...]
+) -> None:
+    """Look for what may stand for the missing `files` of a record. Raises OSError."""
+    right = relative_path(path, portable=notes.portable, forms=notes.forms)
+    for other in _other_names(path, notes.portable, notes.forms):
+        _look_for_misspelt(notes, root, path, right, other)
+    # A record that never had a file has none in a cloud.
+    if path in notes.known:
+        _look_for_stub(notes, stubs, path, files)
 
 
 def _spare_misspelt(notes: Notes, root: int, away: Collection[RecordPath]) -> None:
@@ -205,18 +213,24 @@ def _other_names(path: RecordPath, portable: bool, forms: Forms) -> list[str]:
     return [name for name in dict.fromkeys(names) if name != right]
 
 
-def _look_at(notes: Notes, root: int, path: RecordPath, relative: str) -> bool:
+def _look_at(notes: Notes, directories: Directories, path: RecordPath, relative: str) -> bool:
     """Note the file of `path`. Return False if there is none."""
-    *directories, name = relative.split("/")
-    try:
-        with opened(root, directories) as directory:
-            if not is_spelt(directory, name):
-                # The file system folds case, and this is the file of another record.
-                return False
-            now = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            examine(notes, directory, name, path, now)
-    except FileNotFoundError:
+    *parts, name = relative.split("/")
+    with suppress(FileNotFoundError):
+        if _examine_in(notes, directories.open(parts), path, name):
+            return True
+    # Another directory may have taken the place of the one that is open.
+    with suppress(FileNotFoundError), opened(directories.root, parts) as directory:
+        return _examine_in(notes, directory, path, name)
+    return False
+
+
+def _examine_in(notes: Notes, directory: int, path: RecordPath, name: str) -> bool:
+    """Note the file `name`; False if it is another record's. Raises FileNotFoundError, OSError."""
+    if not is_spelt(directory, name):
+        # The file system folds case, and this is the file of another record.
         return False
+    examine(notes, directory, name, path, os.stat(name, dir_fd=directory, follow_symlinks=False))
     return True
 
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.syntax import Tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state.damage import check_row, checksum, explained, explaining, set_aside
+from syncd.state.rows import rows_of
 from syncd.state.salvage import readable_rows
 from syncd.state.superseded import Provenance, Superseded
 from syncd.values import dataclass
@@ -29,6 +31,7 @@ HISTORY_VERSION = 1
 _APPLICATION_ID = 0x73796E48
 _BUSY_SECONDS = 10.0
 _PRUNED_AT_ONCE = 100
+_KEPT_AT_ONCE = 500
 
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
@@ -45,6 +48,9 @@ CREATE INDEX event_at ON event (at);
 CREATE INDEX event_cid ON event (cid);
 """  # noqa: S608
 _COLUMNS = "path, side, cid, after, at, reason, rev, origin, crc"
+_INSERT_EVENT = "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_Event: TypeAlias = tuple[object, ...]
+"""The columns of an event."""
 
 HISTORY_FILE = "history.db"
 """The name of the file, beside the state file."""
@@ -173,23 +179,23 @@ class History:
 
     # --- plumbing ------------------------------------------------------------------------------
 
-    def _keep(self, versions: Collection[Superseded]) -> None:
+    def _keep(self, versions: Sequence[Superseded]) -> None:
         with self._opened(make=True) as sql, _transaction(sql):
-            sql.executemany(
-                "INSERT OR REPLACE INTO version VALUES (?, ?)",
-                [(bytes(version.cid), version.content) for version in versions],
-            )
-            logged = {_log(sql, version): version for version in versions}
-            # A page with a wrong length in it takes a row, and gives back another or none.
-            for number, version in logged.items():
-                self._check_kept(sql, number, version)
+            for start in range(0, len(versions), _KEPT_AT_ONCE):
+                portion = versions[start : start + _KEPT_AT_ONCE]
+                contents = {bytes(version.cid): version.content for version in portion}
+                rows = list(contents.items())
+                sql.executemany("INSERT OR REPLACE INTO version VALUES (?, ?)", rows)
+                self._check_kept(sql, contents, _log(sql, portion))
 
-    def _check_kept(self, sql: sqlite3.Connection, number: int, version: Superseded) -> None:
-        content = "SELECT content FROM version WHERE cid = ?"
-        event = f"SELECT {_COLUMNS} FROM event WHERE id = ?"  # noqa: S608
-        is_there = sql.execute(content, (bytes(version.cid),)).fetchone() == (version.content,)
-        row = sql.execute(event, (number,)).fetchone()
-        if not is_there or row is None or self._event(row) != replace(version, content=b""):
+    def _check_kept(
+        self, sql: sqlite3.Connection, contents: Mapping[bytes, bytes], events: Mapping[int, _Event]
+    ) -> None:
+        """Raise StateDamaged unless the file gives back `contents` and `events`."""
+        # A page with a wrong length in it takes a row, and gives back another or none.
+        versions = rows_of(sql, "SELECT cid, content FROM version WHERE cid IN ({})", contents)
+        logged = rows_of(sql, f"SELECT id, {_COLUMNS} FROM event WHERE id IN ({{}})", events)  # noqa: S608
+        if dict(versions) != contents or {row[0]: row[1:] for row in logged} != events:
             raise StateDamaged(
                 f"{self.path} is damaged: a version that was saved reads differently"
             )
@@ -298,24 +304,36 @@ def _touch(path: Path) -> None:
         raise explained(path, error) from error
 
 
-def _log(sql: sqlite3.Connection, version: Superseded) -> int:
-    """Write one event and return its number.
+def _log(sql: sqlite3.Connection, versions: Sequence[Superseded]) -> dict[int, _Event]:
+    """Write an event for each version, and return the rows by their numbers.
 
     The same one again, of a step that is tried once more, is redated.
     """
-    after = None if version.after is None else bytes(version.after)
-    values = (version.path, version.side.value, bytes(version.cid), after, version.at)
-    row = (*values, version.reason, version.rev, version.origin.value)
-    last = sql.execute(
-        "SELECT id, cid, after FROM event WHERE path = ? AND side = ? ORDER BY id DESC LIMIT 1",
-        (version.path, version.side.value),
-    ).fetchone()
-    repeated = last[0] if last and last[1:] == (bytes(version.cid), after) else None
-    done = sql.execute(
-        "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (repeated, *row, checksum(*row)),
+    last = _last_events(sql, versions)
+    written: dict[int, _Event] = {}
+    for version in versions:
+        after = None if version.after is None else bytes(version.after)
+        where, change = (version.path, version.side.value), (bytes(version.cid), after)
+        row = (*where, *change, version.at, version.reason, version.rev, version.origin.value)
+        event = (*row, checksum(*row))
+        number, known = last.get(where, (None, None))
+        repeated = number if known == change else None
+        done = sql.execute(_INSERT_EVENT, (repeated, *event))
+        last[where] = done.lastrowid, change
+        written[done.lastrowid or 0] = event
+    return written
+
+
+def _last_events(
+    sql: sqlite3.Connection, versions: Sequence[Superseded]
+) -> dict[tuple[str, str], tuple[int | None, tuple[bytes, bytes | None]]]:
+    """Return number and change of the last event of each side of the paths of `versions`."""
+    # SQLite takes the other columns from the row that has the maximum.
+    query = (
+        "SELECT max(id), path, side, cid, after FROM event WHERE path IN ({}) GROUP BY path, side"
     )
-    return done.lastrowid or 0
+    rows = rows_of(sql, query, {version.path for version in versions})
+    return {(path, side): (number, (cid, after)) for number, path, side, cid, after in rows}
 
 
 def _size(sql: sqlite3.Connection) -> int:

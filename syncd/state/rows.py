@@ -6,8 +6,9 @@ waits at its path is found out again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
 
 from syncd.atproto.cid import Cid
 from syncd.errors import BadShape, BadSyntax
@@ -47,6 +48,19 @@ KINDS: Final[Mapping[str, type[Waiting]]] = {
 
 _NAMES = {made: kind for kind, made in KINDS.items()}
 _UNREADABLE = "another version of syncd left something here; syncd looks at it again"
+
+
+_KEYS_AT_ONCE = 500
+
+
+def rows_of(
+    sql: sqlite3.Connection, query: str, keys: Collection[object]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query for each of `keys`, some of which stand for its `{}` at a time."""
+    ordered = list(keys)
+    for start in range(0, len(ordered), _KEYS_AT_ONCE):
+        some = ordered[start : start + _KEYS_AT_ONCE]
+        yield from sql.execute(query.format(", ".join("?" * len(some))), some)
 
 
 def blob_or_none(cid: Cid | None) -> bytes | None:

@@ -19,14 +19,13 @@ from syncd.state.damage import REBUILT_HINT, checked, explaining
 from syncd.state.filling import Filling
 from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
-from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting
+from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting, rows_of
 from syncd.state.turns import TURN, Turns
 
 RESET_HINT = (
     "move the state file away, then run `syncd sync`: it adopts equal records and deletes nothing"
 )
 REPLACED_HINT = "start syncd again; it then holds what differs until you decide"
-_CHUNK = 500
 _NODES = 20_000
 _SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, cid, crc FROM seen"
 
@@ -214,6 +213,14 @@ class State:
         row = self._row(query, path, bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
+    def blocks(self, cids: Mapping[RecordPath, Cid]) -> dict[RecordPath, bytes]:
+        """Return the records of base at the paths of `cids`, of those that `block` returns."""
+        query = "SELECT path, cid, block FROM kept WHERE path IN ({})"
+        with explaining(self._path):
+            rows = [*rows_of(self._sql, query, cids)]
+        named = ((path, block) for path, cid, block in rows if cids.get(path) == cid)
+        return {path: block for path, block in named if is_content_of(block, cids[path])}
+
     def count(self) -> int:
         """Count the records of base."""
         row = self._row("SELECT count(*) FROM base")
@@ -384,11 +391,9 @@ class State:
         with explaining(self._path):
             yield from checked(self._path, self._sql.execute(sql, values))
 
-    def _of(self, sql: str, paths: Collection[str | bytes]) -> Iterator[tuple[Any, ...]]:
-        ordered = list(paths)
-        for start in range(0, len(ordered), _CHUNK):
-            chunk = ordered[start : start + _CHUNK]
-            yield from self._all(sql.format(", ".join("?" * len(chunk))), chunk)
+    def _of(self, sql: str, keys: Collection[str | bytes]) -> Iterator[tuple[Any, ...]]:
+        with explaining(self._path):
+            yield from checked(self._path, rows_of(self._sql, sql, keys))
 
     def _outside(self, query: str, collections: Collection[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query whose paths lie outside `collections`."""

@@ -22,6 +22,7 @@ from syncd.folder.names import relative_path
 from syncd.folder.read import MAX_FILE_BYTES
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, everything, scan
+from syncd.folder.survey import Notes, examine
 from syncd.model import RecordPath, Seen
 from tests.folder.conftest import MARKER, as_nobody
 from tests.rigs.descriptors import open_below
@@ -99,6 +100,28 @@ def test_every_record_file_is_seen_with_the_cid_of_its_record(folder: Folder) ->
 def test_an_empty_folder_proves_every_absence(folder: Folder) -> None:
     assert look(folder).absent(X)
     assert look(folder, only=[X]).absent(X)
+
+
+def test_a_file_in_a_directory_that_took_another_ones_place_is_there(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, f"{POST}/x.json")
+    put(folder, f"{POST}/y.json", b'{"text": "moved along"}')
+
+    def replace_directory(
+        notes: Notes, directory: int, name: str, path: RecordPath, now: os.stat_result
+    ) -> None:
+        examine(notes, directory, name, path, now)
+        old, new = folder.root / POST, folder.root / "old"
+        if not new.exists():
+            old.rename(new)
+            put(folder, f"{POST}/y.json", (new / "y.json").read_bytes())
+            (new / "y.json").unlink()
+
+    monkeypatch.setattr("syncd.folder.scan.examine", replace_directory)
+    found = look(folder, only=[X, Y])
+    assert not found.absent(Y)
+    assert found.seen.keys() == {X, Y}
 
 
 def test_what_is_not_a_collection_is_none_of_our_business(folder: Folder) -> None:

@@ -70,6 +70,40 @@ def test_a_step_that_is_tried_again_is_told_once(history: History) -> None:
     assert [event.at for event in history.events()] == [4, 3, 2]
 
 
+def test_more_than_one_portion_is_kept_as_one_by_one(history: History, tmp_path: Path) -> None:
+    versions = [
+        version(bytes([n % 251, n // 251]), path=RecordPath(f"com.example.note/{n % 700}"), at=n)
+        for n in range(1_500)
+    ]
+    again = [*versions, *versions[:300]]
+    history.keep(again)
+    single = History(tmp_path / "single.db")
+    for each in again[:40]:
+        single.keep([each])
+    assert told(history)[-40:] == told(single)
+    assert {history.content(each.cid) for each in versions} == {v.content for v in versions}
+    # The first path has had its last version again, and the others of it before that.
+    assert [event.at for event in history.events(versions[0].path)] == [0, 1_400, 700, 0]
+    history.check()
+
+
+def test_what_is_not_given_back_as_it_was_written_is_damage(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.keep([version(b"before")])
+    turned = "CREATE TRIGGER turn AFTER INSERT ON {0} BEGIN UPDATE {0} SET {1} = {2}; END"
+    for table, column, value in (("event", "reason", "'x'"), ("version", "content", "x'00'")):
+        with closing(sqlite3.connect(history.path, isolation_level=None)) as sql:
+            sql.execute(turned.format(table, column, value))
+        monkeypatch.setattr(History, "_check_file", lambda *_: None)
+        monkeypatch.setattr(History, "mend", lambda self: self.path)
+        with pytest.raises(StateDamaged):
+            history.keep([version(b"x" + column.encode())])
+        with closing(sqlite3.connect(history.path, isolation_level=None)) as sql:
+            sql.execute("DROP TRIGGER turn")
+    assert [event.at for event in history.events()] == [100]
+
+
 def test_deletions_are_counted_by_collection_and_side(history: History) -> None:
     history.keep([version(b"x", at=5), version(b"x", path=TWO, at=9)])
     history.keep([version(b"z", path=RecordPath("a.b.c/d"), after=cid_of_block(b"x"), at=9)])

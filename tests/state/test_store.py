@@ -72,6 +72,18 @@ def test_base_head_and_nodes_are_remembered_together(state: State) -> None:
     assert state.collection_sizes() == {"com.example.note": 1}
 
 
+def test_many_records_of_base_are_those_that_one_by_one_come_back(state: State) -> None:
+    texts = {RecordPath(f"com.example.note/{n}"): b"%d" % n for n in range(1_201)}
+    base = {path: cid_of_block(text) for path, text in texts.items()}
+    state.record(Memory(base=base, blocks=texts))
+    state._sql.execute("UPDATE kept SET block = x'00' WHERE path = 'com.example.note/7'")
+    asked = {**base, RecordPath("com.example.note/9"): A, TWO: B}
+    alone = {path: state.block(path, cid) for path, cid in asked.items()}
+    assert state.blocks(asked) == {path: block for path, block in alone.items() if block}
+    assert len(state.blocks(asked)) == 1_199
+    assert state.blocks({}) == {}
+
+
 def test_the_kept_tree_is_compared_node_by_node(state: State) -> None:
     state.record(Memory(head=HEAD, added_nodes={B: b"b", C: b"c"}))
     assert state.has_nodes({B: b"b"})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import field
 from typing import Self
 
 from syncd.folder.read import FileStat, read_file
-from syncd.folder.root import Folder, open_directory
+from syncd.folder.root import Directories, Folder
 from syncd.folder.write import file_below
 from syncd.model import RecordPath
 from syncd.values import dataclass
@@ -19,27 +18,22 @@ class Reading:
 
     folder: Folder
     root: int
-    _open: dict[str, int] = field(default_factory=dict)
+    _directories: Directories = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with no directory open."""
+        object.__setattr__(self, "_directories", Directories(self.root))
 
     def read(self, path: RecordPath) -> tuple[bytes, FileStat]:
         """Read the file of a record. Its digest shows whether it is the file that was seen.
 
         Raises OSError, FileProblem.
         """
-        relative = file_below(self.folder, self.root, path)
-        directory, _, name = relative.rpartition("/")
-        if directory not in self._open:
-            # Files come by collection: one directory after the other.
-            self._close()
-            self._open[directory] = open_directory(self.root, directory.split("/"))
-        return read_file(self._open[directory], name)
+        *parts, name = file_below(self.folder, self.root, path).split("/")
+        return read_file(self._directories.open(parts), name)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        while self._open:
-            os.close(self._open.popitem()[1])
+        self._directories.close()

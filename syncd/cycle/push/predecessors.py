@@ -25,7 +25,8 @@ async def keep_records(
     NotFound: the PDS does not give the old record. FileProblem: history cannot keep it.
     """
     replacing = [(step, step.remote) for step in steps if step.remote is not None]
-    known = [_known(state, keeper.history, step.path, cid) for step, cid in replacing]
+    kept = state.blocks({step.path: cid for step, cid in replacing})
+    known = [kept.get(step.path) or _archived(keeper.history, cid) for step, cid in replacing]
     wanted = {cid for (_, cid), block in zip(replacing, known, strict=True) if block is None}
     fetched = await sight.records(pds, wanted)
     versions: list[Superseded] = []
@@ -42,11 +43,7 @@ async def keep_records(
     return failed | keeper.archive(versions)
 
 
-def _known(state: State, history: History, path: RecordPath, cid: Cid) -> bytes | None:
-    """Return the record if it is here: in the state file, or in history."""
-    found = state.block(path, cid)
-    if found is not None:
-        return found
+def _archived(history: History, cid: Cid) -> bytes | None:
     try:
         return history.content(cid)
     except (FileProblem, StateWrong):
