@@ -18,7 +18,8 @@ _STYLE = """<style>
 text { font: 11px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 13px; font-weight: 600 }
 .axis { stroke: #8c959f } .grid { stroke: #8c959f; stroke-opacity: .25 } polyline { fill: none }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } }
+.page { fill: #ffffff }
+@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .page { fill: #0d1117 } }
 </style>"""
 
 
@@ -141,6 +142,8 @@ def chart(parts: Sequence[Panel | Bars], columns: int = 3, height: int = HEIGHT)
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {all_height}" role="img">',
         f"<title>{escape(', '.join(part.title for part in parts))}</title>",
         _STYLE,
+        # A page may be dark where the reader's system is not: letters need a ground of their own.
+        '<rect class="page" width="100%" height="100%"/>',
     ]
     for number, part in enumerate(parts):
         row, column = divmod(number, columns)

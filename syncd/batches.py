@@ -4,9 +4,9 @@ Pure and lazy: never makes a request before the caller asks for it. The order ma
 moves from one path to another. First, a PDS drops a blob with the last record that names it. So the
 record must appear at its new path before, or in the same commit as, it leaves the old path. Second,
 the reference PDS loses the block of a content if one commit takes it from one record and gives it
-to another, unless the losing record comes first in key order and the gaining record is new
-(observed on 0.5.35, checked by tests/contract/test_moved_content.py). So a rename to a later key is
-one commit, and any other move is two.
+to another. It keeps the block only if the losing record comes first in key order and the gaining
+record is new (observed on 0.5.35, checked by tests/contract/test_moved_content.py). So a rename to
+a later key is one commit, and any other move is two.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Failure:
     def __post_init__(self) -> None:
         """Raise ValueError for an exit code that no process can have, and for success."""
         if not 0 < self.exit_code < 256:
-            raise ValueError("it is no exit code of a failure")
+            raise ValueError("it is not the exit code of a failure")
 
     @classmethod
     def of(cls, error: SyncdError) -> Self:
@@ -97,7 +97,7 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
 
     Raises:
         OtherVersion: It speaks another version of the protocol. It did nothing.
-        SyncdError: It did not answer within `seconds` or at all, or it is another process.
+        SyncdError: It did not answer within `seconds` or at all, or something else listens there.
     """
     try:
         line = _asked_again(own, question, seconds)

@@ -108,7 +108,7 @@ def make_plan(
     moves: Callable[[Sequence[Step], Sequence[Step]], Moves] = lambda _, __: Moves(),
     delays: Callable[[Sequence[Step]], Mapping[RecordPath, Pending]] = lambda _: {},
 ) -> Plan:
-    """Decide every path of `paths`.
+    """Decide every path of `paths` alone, then take out the steps that have to wait.
 
     Args:
         paths: Record paths to decide, in any order.
@@ -166,6 +166,7 @@ def without_pushes(plan: Plan) -> Plan:
 
 
 def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> Step:
+    """Return the step for one path; each fact overrules those above it, a person's choice all."""
     step = compare(path, views)
     # An inert file has no CID, so neither a refusal nor a decision about contents applies to it.
     if path in views.inert:
@@ -177,7 +178,6 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
             verdict=Verdict.SETTLED,
             reason="refused by the PDS; syncd sends it again after an edit",
         )
-    # A person approves or rejects what would happen otherwise, by a policy too.
     settled = settle(step) if step.verdict is Verdict.CONFLICT else step
     # No policy can give the repo what the PDS refuses, so that waits for a person or an edit.
     if settled.verdict is Verdict.PUSH and _is_refused(settled, views):
@@ -229,7 +229,7 @@ def _is_refused(step: Step, views: Views) -> bool:
 
 
 def _chosen(step: Step, decision: Decision | None) -> Step | None:
-    """Return the step a person chose, or None if there is no valid decision."""
+    """Return the step that a person chose, or None if no decision is valid for these contents."""
     if decision is None or not still_holds(decision, step.local, step.remote):
         return None
     match decision.choice:
@@ -292,7 +292,7 @@ def _as_moved(step: Step, moved: Moves) -> Step:
 
 
 def _problems(steps: Sequence[Step], views: Views, moved: Moves) -> tuple[Problem, ...]:
-    # A record and the inert file that it went to are one problem, told at the record.
+    # A record and the inert file that it moved to are one problem, which the record has.
     told = {item.told_as for item in moved.kept.values()}
     inert = (
         views.inert[step.path]

@@ -108,7 +108,7 @@ def _to_accept(rev: Tid) -> str:
 
 
 def check_grown(known: Head | None, head: Head) -> None:
-    """Raise RolledBack if `head` is another commit than `known`, but not newer."""
+    """Raise RolledBack if `head` differs from `known` and is not newer."""
     # The revs of a repo only grow. Two commits without that order are a fork: neither is newer.
     if known is not None and head.commit != known.commit and head.rev <= known.rev:
         raise RolledBack(

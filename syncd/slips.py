@@ -1,8 +1,8 @@
 """Find what a name was meant for, or says that it is a copy of. Pure; compares names alone.
 
-A slip is one letter too many, too few or another, two neighbours that changed places, another case,
-a plural, a dot too many or too few, or two segments that changed places. Names that people number
-or letter on purpose, such as `.v1` and `.v2` or `.a` and `.b`, are no slips of each other.
+A slip is one letter too many, too few or wrong, another case, a plural, or a dot too many or too
+few. Two letters or two segments in the wrong order are one, too. Names that people number or letter
+on purpose, such as `.v1` and `.v2` or `.a` and `.b`, are not slips of each other.
 """
 
 from __future__ import annotations

@@ -407,7 +407,8 @@ def printing(module: Module) -> Iterator[str]:
 
 
 def starting_of_tasks(module: Module) -> Iterator[str]:
-    # The line about a wait is drawn by a thread, because what waits may hold the loop.
+    # A thread draws the line about a wait, because what waits may hold the loop. Another one
+    # repeats what the daemon of the demo says.
     allowed = {"threading.Thread"} if module.part == "cli" else set[str]()
     # A disk that is waited for must not keep the network waiting: see `Disk.beside`.
     if module.part == "folder":

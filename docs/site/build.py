@@ -20,6 +20,8 @@ ROOT = HERE.parents[1]
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 _ITEM = re.compile(r"^(?:[-*]|\d+\.) ")
 _LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)#\s]+)(?:#[^)\s]*)?\)")
+_HTML_PICTURE = re.compile(r'<img src="([^"]+)" alt="([^"]*)">')
+_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def stage(place: Path) -> None:
@@ -45,7 +47,8 @@ def adapt(text: str, directory: Path) -> str:
     """Return the text of a page in `directory` as mkdocs reads Markdown.
 
     A list needs an empty line before it. A link to a file that is no page, such as an example,
-    becomes its words: the site has pages only.
+    becomes its words: the site has pages only. A picture becomes a link to itself, because on a
+    phone its letters are small: a tap shows it alone, where it can be enlarged.
     """
     parts = _FENCE.split(text)
     shown = {(ROOT / name).resolve() for name in pages()}
@@ -54,7 +57,10 @@ def adapt(text: str, directory: Path) -> str:
         target = (ROOT / directory / link["target"]).resolve()
         return link["words"] if target.exists() and target not in shown else link[0]
 
-    parts[::2] = [_LINK.sub(keep, "\n".join(_with_room(part.split("\n")))) for part in parts[::2]]
+    for number in range(0, len(parts), 2):
+        part = _LINK.sub(keep, "\n".join(_with_room(parts[number].split("\n"))))
+        part = _HTML_PICTURE.sub(r"![\2](\1)", part)
+        parts[number] = _PICTURE.sub(r"[![\1](\2)](\2)", part)
     return "".join(parts)
 
 

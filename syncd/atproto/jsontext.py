@@ -87,7 +87,7 @@ def parse_as(text: bytes, collection: str) -> Record:
     except ValueError as error:
         raise BadData(str(error)) from error
     if not isinstance(record, dict):
-        raise BadData("it is no object")
+        raise BadData("it is not an object")
     return {**record, "$type": collection}
 
 

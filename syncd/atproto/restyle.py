@@ -1,9 +1,10 @@
 """Write a new version of a record in the style of the file it replaces. Pure.
 
-The style is the order of keys, the indentation, lists and maps in one line, the spaces there, line
-ends, a byte order mark, escapes, and the end of the file. Never changes the record: the result is
-parsed again, and if it is not exactly the new version, the file gets syncd's own style. So it does
-if in the old style it would be much larger than the old file, and larger than syncd's may be.
+The style is the order of keys, the indentation, and which lists and maps stand in one line with
+which spaces. It is also line ends, a byte order mark, escapes, and the end of the file. Never
+changes the record: the result is parsed again, and if it is not exactly the new version, the file
+gets syncd's own style. It also gets that if the old style would make it much larger than the old
+file, and larger than syncd's own may be.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _restyled(old: bytes, value: Json) -> bytes:
     body = source.removeprefix(_BOM)
     parse = json.loads(body)
     if not isinstance(parse, dict):
-        raise BadData("the old text is no record")
+        raise BadData("the old text is not a record")
     tokens = _Tokens(body, TOKEN.finditer(body))
     shape = tokens.shape(tokens.take())
     style = _style(body, tokens)

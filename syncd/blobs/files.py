@@ -96,8 +96,8 @@ class Files:
     def refer(self, name: str) -> BlobRef:
         """Return the reference that a file will have. Raises BadData if it cannot be uploaded.
 
-        A file is read again only if its stat is another one than before. Raises BeingRead for one
-        that `reading` will read.
+        Reads a file again only if its stat has changed. Raises BeingRead for one that `reading`
+        will read.
         """
         if name not in self._known:
             with self.opened(name) as (file, size):

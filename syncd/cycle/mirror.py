@@ -213,6 +213,11 @@ class Mirror:
         return replace(report, remarks=(rebuilt, *report.remarks))
 
     async def _cycle(self, dirty: Dirty) -> Report:
+        """Look, decide, object, act and remember, once, without the blobs that records name.
+
+        Pulls come before pushes: a pull records head, tree and base, and each push moves base on
+        from there.
+        """
         before, doubt = self.requests, self.workspace.doubt
         # Only a look at the whole folder can show that nothing differs from base.
         dirty = dirty if doubt is None else None
@@ -220,12 +225,12 @@ class Mirror:
         if is_unfinished(self.state):
             await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
-        # The lock is ours, so a leftover is no write that is going on: a crash interrupted it.
+        # This process has the lock, so nobody is writing: a crash left each of the leftovers.
         recovered = end_interrupted(self.folder, sides.look.leftovers)
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
         if respell_unchanged(self.workspace, sides):
-            # This plan took the record's file for one that stands for no record.
+            # The plan was made while the file had a wrong name, and so stood for no record.
             sight, sides, plan = await self._decide(dirty)
         note_overtaken(self.workspace, plan)
         joined = await self._join(sight, sides, plan)
@@ -260,6 +265,10 @@ class Mirror:
         return await self.rounds.after(self.workspace, self.pds, report, is_whole=dirty is None)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
+        """Look at the repo, then at the folder, and plan; change nothing on either side.
+
+        The repo comes first, because its changes say which files of the folder matter.
+        """
         self.workspace.check()
         sight = await self._see()
         now_ns = self.workspace.clock_ns()
@@ -281,6 +290,7 @@ class Mirror:
         return await self.companion.look_undisturbed(look_at_sides)
 
     async def _finish_clone(self) -> None:
+        """Continue a clone that was interrupted: the cycle needs the tree that it brings."""
         self.workspace.check()
         self.cloned += await self._seeing(lambda: self._clone().finish())
 

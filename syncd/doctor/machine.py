@@ -68,7 +68,7 @@ class FileSystem:
 class Access:
     """The permissions of one file or directory of ours; `wanted` are the permitted mode bits.
 
-    Of a collection, `owner` is another user if the directory or any file in it is theirs.
+    If another user owns the directory of a collection or any file in it, `owner` is that user.
     """
 
     path: str

@@ -98,7 +98,7 @@ def measure_access(
 
 
 def _collection(directory: Path) -> Access:
-    """Measure a collection: its owner is another user if any file in it is theirs."""
+    """Measure a collection; if another user owns any file in it, name that user as owner."""
     user = os.geteuid()
     other = user
     with suppress(OSError):

@@ -2,14 +2,12 @@
 
 Architecture Invariant: a version that another program wrote is never overwritten and never unlinked
 here. Between a check and a rename there is always a moment in which an editor can save. So the
-order is the other way round: first the names change places in one step, then what came out is
-checked, and if it is not the file that was expected it goes back. While that is being found out,
-the file that came out lies under a name that says what was expected of it (`ExchangeName`). After
-a crash, recover.py reads that name and finishes.
+check comes last: `replace` exchanges the two names in one step, then checks the file that came
+out. If that is not the expected file, it goes back. During the check its name says what was
+expected of it (`ExchangeName`). After a crash, recover.py reads that name and finishes.
 
-The one thing left to chance: a program that has looked the name up but not yet opened the file
-when the check is made. Where the file system cannot exchange names, it is the moment between the
-check and the rename.
+One moment is left: a program may have looked the name up and not yet opened the file when the check
+is made. If the file system cannot exchange names, the moment between check and rename is left too.
 """
 
 from __future__ import annotations
@@ -65,7 +63,7 @@ class ExchangeName:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read such a name. Raises BadSyntax if `text` is none."""
+        """Read such a name. Raises BadSyntax if `text` is not one."""
         expected, placed, salt, name = (text.removeprefix(_HELD).split("-", 3) + [""] * 4)[:4]
         held = cls(expected, placed, salt, name)
         if str(held) != text or {len(expected), len(placed)} != {_DIGITS}:
@@ -112,7 +110,7 @@ def replace(disk: Disk, directory: int, temp: str, name: str, *, old: bytes, new
     """Put `temp`, whose digest is `new`, in the place of `name`, whose digest must be `old`.
 
     Raises:
-        FileChanged: `name` is another file, or one that is being written; it is as it was.
+        FileChanged: `name` has other bytes, or a program is writing to it; it is unchanged.
         FileProblem, OSError: It could not be done, or not be undone; nothing is lost.
     """
     _check(directory, name, old)
@@ -149,8 +147,8 @@ def withdraw(disk: Disk, directory: int, name: str, *, old: bytes) -> None:
 def put_back(disk: Disk, directory: int, held: str, name: str, *, ours: int, new: bytes) -> None:
     """Undo an exchange: `held` is another program's file, and `name` was last seen to be ours.
 
-    If `name` was saved meanwhile, not our file comes out but that newer version, which goes back in
-    turn. The end is reached when what comes out is what was put there last. It is unlinked only if
+    If a program saved `name` meanwhile, its newer version comes out in place of our file, and goes
+    back in turn. That ends when what comes out is what was put there last. It is unlinked only if
     it is ours (by its inode, with `new` as its digest); else it stays for recover.py to set aside.
     """
     placed = ours
@@ -159,7 +157,7 @@ def put_back(disk: Disk, directory: int, held: str, name: str, *, ours: int, new
         try:
             disk.exchange(directory, held, name)
         except FileNotFoundError:
-            # Somebody removed our file, knowing nothing of theirs: the name is free for it.
+            # A program removed our file, and cannot know of theirs: the name is free for it.
             with suppress(FileExistsError):
                 _rename_new(disk, directory, held, name)
             return

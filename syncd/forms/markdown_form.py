@@ -1,7 +1,7 @@
 """Records as Markdown files with front matter, or as JSON where Markdown cannot say them. Pure.
 
-Which of the two a text is, its beginning says, not its name: `---` is a page, `{` is JSON. Never
-writes a page that, read again, is another record.
+The beginning of a text says which of the two it is, not its name: `---` begins a page, `{` JSON.
+Never writes a page that would not read back as the same record.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def _check_characters(bare: str) -> None:
     """Raise BadJson for a NUL or a carriage return."""
     if (at := bare.find("\0", 0, 2)) >= 0:
         # UTF-16 without its mark has one there.
-        reason = "the file is no text in UTF-8: it has a NUL character at its beginning"
+        reason = "the file is not text in UTF-8: it begins with a NUL character"
         raise refusal(bare, at, reason, _UTF8)
     if "\r" in bare and "\n" not in bare:
         reason = "the lines of the file end with carriage returns alone"

@@ -72,7 +72,7 @@ class Worktree:
     def tip(self) -> Tip:
         """Ask git for the commit and the branch that are checked out."""
         commit = self.git.text("rev-parse", "--verify", "--quiet", "HEAD", may_fail=(1,))
-        # Whole: git's short form of a branch is another one where a tag has the same name.
+        # The full name: git's short name of a branch differs if a tag has the same name.
         branch = self.git.text("symbolic-ref", "--quiet", "HEAD", may_fail=(1,))
         return Tip(commit or None, branch.removeprefix("refs/heads/") or None)
 

@@ -1,8 +1,8 @@
 """Resolve an NSID to the lexicon that its owner publishes, with proof. Never caches.
 
-DNS says which account has the lexicons of a group of NSIDs, the DID document says where its repo is
-and who signs it, and the signed tree of the repo has the lexicon. Groups within groups are other
-groups: no answer for one counts for another. Source: https://atproto.com/specs/lexicon#resolution
+DNS says which account has the lexicons of a group of NSIDs. The DID document says where its repo is
+and who signs it. The signed tree of the repo has the lexicon. A group within a group needs an
+answer of its own. Source: https://atproto.com/specs/lexicon#resolution
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.observe.horizon import accept_rev
 from syncd.cycle.witness import part_from_log, suspect
 from syncd.cycle.workspace import Workspace
-from syncd.errors import ConfigWrong, FolderWrong, GitFailed, StateWrong
+from syncd.errors import ConfigWrong, FolderWrong, GitFailed, StateWrong, SyncdError
 from syncd.folder.root import Folder, find_root, own_of, read_marker
 from syncd.model import Account
 from syncd.state import State, open_or_renew, open_state
@@ -127,24 +127,30 @@ def renewed(root: Path, config: Config) -> State:
 def checked(state: State, root: Path, config: Config) -> State:
     """Return `state` if it belongs to this folder and account; else close it.
 
-    Raises StateWrong.
+    Raises FolderWrong if the folder has no marker, StateWrong and StateDamaged.
     """
+    try:
+        _check_owner(state, root, config)
+    except SyncdError:
+        state.close()
+        raise
+    return state
+
+
+def _check_owner(state: State, root: Path, config: Config) -> None:
     did = state.did
     if state.marker != read_marker(root):
-        state.close()
         raise StateWrong(
             f"{state.path} belongs to another folder than {root}",
             hint=f"mv {state.path} {state.path}.other && syncd -C {root} sync: equal records are "
             "adopted, what differs becomes a conflict, nothing is deleted",
         )
     if did != config.did:
-        state.close()
         raise StateWrong(
             f"{state.path} belongs to {did}, and {FILE_NAME} names {config.did}",
             hint=f'put `did = "{did}"` back into {FILE_NAME}, or mirror the other account in a '
             f"folder of its own: syncd clone {config.did} DIR",
         )
-    return state
 
 
 def known_account(state: State, config: Config) -> Account | None:

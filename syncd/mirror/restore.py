@@ -275,7 +275,8 @@ def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
             failed[undo.path] = error
         else:
             done.append(undo)
-    # What failed for another reason is done by the same command, which is another undo otherwise.
+    # While an undo is incomplete, the same command continues it; afterwards it undoes the restore
+    # before. An edited file needs a person, so it does not keep the undo open.
     if not any(undo.path in failed and not undo.is_edited for undo in plan):
         end_undo(workspace, done)
     return Undone(tuple(done), failed)

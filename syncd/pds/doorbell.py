@@ -1,8 +1,8 @@
 """What may ring for news of a repo, and what one message of a stream is worth. Opens no socket.
 
-A doorbell carries no trust and no data: it only says "look". What it claims is used for nothing
-but to leave out looks that are plainly not needed, and a look that was left out is made up for by
-a slow poll. The one exception is cycle/push/overheard.py, which gets the event itself.
+A doorbell carries no trust and no data: it only says "look". Its claims serve one purpose, to leave
+out looks that are plainly not needed; a slow poll makes up for a look that was left out wrongly.
+The one exception is cycle/push/overheard.py, which gets the event itself.
 Sources: https://atproto.com/specs/sync and the lexicon com.atproto.sync.subscribeRepos
 """
 

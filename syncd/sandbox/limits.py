@@ -1,7 +1,7 @@
 """The write points and request counts of a PDS with rate limits on, as the reference PDS counts.
 
-Never sleeps and never reads a clock. There are buckets for the requests, whole repos, logins and
-uploads of an address, and for the points of an account's writes in an hour and in a day (create 3,
+Never sleeps and never reads a clock. An address has buckets for requests, whole repos, logins and
+uploads. An account has buckets for the points of its writes in an hour and in a day (create 3,
 update 2, delete 1). A window starts with its first hit. A refused call is charged in full, too, so
 the bucket stays empty until its window ends.
 """

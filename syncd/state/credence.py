@@ -24,7 +24,7 @@ class AcceptedRev(Note):
     def __post_init__(self) -> None:
         """Raise ValueError for a moment without a date."""
         if not 0 <= self.at <= LATEST:
-            raise ValueError("it is no moment of a calendar")
+            raise ValueError("it is not a valid time")
 
 
 @dataclass(frozen=True, slots=True)

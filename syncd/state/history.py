@@ -146,7 +146,7 @@ class History:
                 check_row(self.path, *row)
             for cid, content in sql.execute("SELECT cid, content FROM version"):
                 if not _is_version(cid, content):
-                    raise StateDamaged(f"{self.path} is damaged: a version is another")
+                    raise StateDamaged(f"{self.path} is damaged: a version has a wrong CID")
 
     def mend(self) -> Path:
         """Set a damaged file aside, and keep everything readable of it in a new one."""
@@ -196,7 +196,9 @@ class History:
         versions = rows_of(sql, "SELECT cid, content FROM version WHERE cid IN ({})", contents)
         logged = rows_of(sql, f"SELECT id, {_COLUMNS} FROM event WHERE id IN ({{}})", events)  # noqa: S608
         if dict(versions) != contents or {row[0]: row[1:] for row in logged} != events:
-            raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
+            raise StateDamaged(
+                f"{self.path} is damaged: a version that was saved reads differently"
+            )
 
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
@@ -230,11 +232,11 @@ class History:
             hint = "upgrade syncd, or use the syncd that wrote it"
             raise StateWrong(f"{self.path} was written by a newer syncd ({row[0]})", hint=hint)
         if (application, version) != (_APPLICATION_ID, HISTORY_VERSION):
-            raise StateDamaged(f"{self.path} is damaged: its header is another")
+            raise StateDamaged(f"{self.path} is damaged: its header is not that of history")
         if _stored_schema(sql) != _own_schema():
-            raise StateDamaged(f"{self.path} is damaged: its schema is another")
+            raise StateDamaged(f"{self.path} is damaged: its tables are not those of history")
         if self.path.stat().st_size < pages * page_size:
-            raise StateDamaged(f"{self.path} is damaged: it was cut")
+            raise StateDamaged(f"{self.path} is damaged: its end is missing")
 
     def _event(self, row: Sequence[object]) -> Superseded:
         check_row(self.path, *row)

@@ -47,7 +47,7 @@ class KnownBody(Note):
     def __post_init__(self) -> None:
         """Raise ValueError for a size that fits no write: no push would ever end."""
         if self.json_bytes < 1:
-            raise ValueError("it is no size of a body")
+            raise ValueError("it is not the size of a body")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from syncd.values import dataclass
 def _check_moments(*moments: int) -> None:
     """Raise ValueError, which makes the fact unreadable, for unix seconds that have no date."""
     if not all(0 <= moment <= LATEST for moment in moments):
-        raise ValueError("it is no moment of a calendar")
+        raise ValueError("it is not a valid time")
 
 
 # --- the account and its PDS ---------------------------------------------------------------------

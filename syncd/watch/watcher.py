@@ -75,8 +75,8 @@ class Watcher(FileSystemEventHandler):
         record_of: Returns the record of a file, given its path below the folder. Raises BadSyntax
             for other files.
         is_git_busy: Returns whether git is changing files now. Must not wait.
-        rules: The files at the top of the folder that say which files are records: after a change
-            of one of them, only a look everywhere finds what is another record now.
+        rules: The files at the top of the folder that say which files are records. After one of
+            them changes, only a look everywhere finds which files are records now.
         forms: How the files of each collection are written.
         on_blindness: Called with a FileProblem if some directory cannot be watched any more, and
             with None once all are watched again.

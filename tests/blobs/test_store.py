@@ -169,13 +169,13 @@ def test_no_edited_file_takes_the_place_of_another(root: Path, store: Store) -> 
 
 
 def test_bytes_that_look_unchanged_are_hashed_where_that_is_asked(root: Path, store: Store) -> None:
-    known = {CID: put(store)}
+    put(store)
     file = root / "blobs" / NAME
     file.chmod(0o644)
     file.write_bytes(bytes(len(CONTENT)))
+    # The times of a file may be those from before the write: the clock of the kernel is coarse.
     now = file.stat()
     stamp = Stamp(NAME, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-    assert stamp != known[CID]
     assert store.check(store.list(), {CID: stamp}).edited == ()
     assert store.check(store.list(), {CID: stamp}, reads_all=True).edited == (NAME,)
 

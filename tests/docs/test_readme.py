@@ -54,6 +54,8 @@ def test_the_demo_names_each_step_and_leaves_what_it_made_in_a_directory_that_wa
     for title, step in zip(titles[:7], steps[:7], strict=True):
         assert re.search(r"com\.example\.note/\w+", step), title
         assert CID.search(step), title
+    for step, reported in zip(steps[2:6], ("pushed", "pulled", "pushed", "pulled"), strict=True):
+        assert re.search(rf"^{reported} +com\.example\.note/\w+$", step, re.MULTILINE), step
     assert "my version, made offline" in steps[6]
     assert "their version, made meanwhile" in steps[6]
     assert "3 records agree: files, base, tree, root and signature" in steps[7]

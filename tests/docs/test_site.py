@@ -56,6 +56,11 @@ def test_a_link_to_a_file_that_is_no_page_becomes_its_words() -> None:
     assert adapt(links, Path()) == links.replace("[a](examples/library.py)", "a")
 
 
+@pytest.mark.parametrize("text", ['<img src="a/b.svg" alt="words">', "![words](a/b.svg)"])
+def test_a_picture_leads_to_itself_so_that_a_phone_can_enlarge_it(text: str) -> None:
+    assert adapt(text, Path()) == "[![words](a/b.svg)](a/b.svg)"
+
+
 def test_the_navigation_has_every_document_once() -> None:
     config = YAML(typ="safe").load(ROOT / "docs" / "site" / "mkdocs.yml")
     named = re.findall(r"[\w/]+\.md", json.dumps(config["nav"]))
@@ -96,6 +101,14 @@ def test_a_link_that_leads_nowhere_fails_the_build(wrong: str, tmp_path: Path) -
     with (tmp_path / "pages" / "README.md").open("a") as page:
         page.write(f"\n[x]({wrong})\n")
     assert run_mkdocs(tmp_path, tmp_path / "site").returncode == 1
+
+
+@pytest.mark.site
+def test_each_picture_of_the_first_page_can_be_opened_alone(site: Path) -> None:
+    text = (site / "index.html").read_text(encoding="utf-8")
+    opened = re.findall(r'<a href="([^"]+\.svg)"><img', text)
+    assert len(opened) == len(re.findall(r"<img [^>]*\.svg", text)) > 3
+    assert all((site / unquote(name)).is_file() for name in opened)
 
 
 @pytest.mark.site

@@ -20,6 +20,7 @@ from syncd.cli.commands.clone import _check_target, _lay_out
 from syncd.config import load_config
 from syncd.errors import SyncdError
 from syncd.folder.root import Folder
+from syncd.mirror.offline import open_files
 from syncd.model import Account, Memory, RecordPath, Side
 from syncd.state import History, Provenance, Superseded, open_state
 from syncd.state.notes import LastCycle
@@ -149,6 +150,20 @@ def test_a_folder_that_is_in_use_is_told_apart_too(tmp_path: Path) -> None:
         harm(folder.root)
         with pytest.raises(SyncdError, match=words):
             folder.check_marker(MARKER)
+
+
+@pytest.mark.parametrize(
+    "harm", [lose_the_marker, empty_the_marker, be_another, name_another_account]
+)
+def test_a_mirror_that_is_refused_leaves_no_state_file_open(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    root = make_mirror(tmp_path / "notes")
+    harm(root)
+    with pytest.raises(SyncdError), open_files(root):
+        pass
+    held = {str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
+    assert str(root / ".syncd" / "state.db") not in held
 
 
 @pytest.mark.parametrize("harm", [lose_the_marker, empty_the_marker])

@@ -12,12 +12,15 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import field
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -81,12 +84,16 @@ def _home(target: Path | None, *, is_kept: bool) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Tour:
-    """A tour through syncd: `home` holds the folder, the password file and the sessions."""
+    """A tour through syncd: `home` holds the folder, the password file and the sessions.
+
+    `heard` has what the daemon said since the tour last waited for a line of it.
+    """
 
     home: Path
     host: Sandbox
     login: Login
     url: str
+    heard: list[str] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -139,12 +146,14 @@ class Tour:
         step("Save a file here, and it is a commit there")
         self._save("edited in a text editor")
         self._wait(lambda: self._remote() == self._local(), "the edit did not reach the PDS")
+        self._hear("pushed", NOTE)
         say(f"commit {self.host.repo(self.login.did).head.commit} has {NOTE} = {self._remote()}")
 
     def _edit_there(self) -> None:
         step("Write there, and the file changes here")
         self._write_remotely("another app was here again")
         self._wait(lambda: self._remote() == self._local(), "the folder did not follow the PDS")
+        self._hear("pulled", NOTE)
         self._show_file()
 
     def _picture_up(self) -> None:
@@ -158,6 +167,7 @@ class Tour:
         say(f"(saving {picture}, and {file}, which names it)")
         repo = self.host.repo(self.login.did)
         self._wait(lambda: repo.current(DRAWN) is not None, "the picture did not reach the PDS")
+        self._hear("pushed", DRAWN)
         say(f"commit {repo.head.commit} has {DRAWN} = {repo.current(DRAWN)}")
         say(f"{file}, with the reference of the PDS's answer:")
         _say_lines(file.read_text(encoding="utf-8"))
@@ -167,6 +177,7 @@ class Tour:
         ref = asyncio.run(self._send_picture(_square(40, 80, 200)))
         file = self.folder / "blobs" / f"{ref.cid}.png"
         self._wait(file.exists, "the picture did not come")
+        self._hear("pulled", SENT)
         self._run("blob", "ls")
 
     async def _send_picture(self, content: bytes) -> BlobRef:
@@ -228,14 +239,39 @@ class Tour:
     def _daemon(self) -> Iterator[None]:
         say(f"$ syncd run {self.folder} &")
         command = [sys.executable, "-m", "syncd", "run", str(self.folder)]
-        daemon = subprocess.Popen(  # noqa: S603 - as above
-            command, env=without_secrets(self._environment())
-        )
-        try:
-            yield
-        finally:
-            daemon.terminate()
-            daemon.wait(_PATIENCE_SECONDS)
+        with subprocess.Popen(  # noqa: S603 - as above
+            command,
+            env=without_secrets(self._environment()),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as daemon:
+            # Its lines pass through here, so that each stands in the step that it belongs to.
+            repeating = threading.Thread(target=self._repeat, args=(daemon.stdout,), daemon=True)
+            repeating.start()
+            try:
+                self._hear("watching", str(self.folder))
+                yield
+            finally:
+                daemon.terminate()
+                daemon.wait(_PATIENCE_SECONDS)
+                repeating.join(_PATIENCE_SECONDS)
+
+    def _repeat(self, lines: IO[str]) -> None:
+        """Print each line of the daemon, and keep it for `_hear`."""
+        for line in lines:
+            say(line.rstrip())
+            self.heard.append(line)
+
+    def _hear(self, verb: str, what: str) -> None:
+        """Wait until the daemon has said what it did. Raises SyncdError if it does not."""
+
+        def is_said() -> bool:
+            return any(line.split()[:2] == [verb, what] for line in list(self.heard))
+
+        self._wait(is_said, f"the daemon did not report {verb} {what}")
+        self.heard.clear()
 
     def _wait(self, is_done: Callable[[], bool], complaint: str) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

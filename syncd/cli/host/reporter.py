@@ -74,7 +74,7 @@ class Teller:
     """The reporter of one mirror.
 
     Attributes:
-        shown: Hears the phase and what waits for a person in one line, whenever it is another.
+        shown: Hears the phase and what waits for a person in one line, whenever that line changes.
         alert: Hears of what newly waits for a person: a title, and which records they are.
         hooks: Run after a pull, after a push, and when something newly waits.
         alike: More effects than this that are alike get one entry together; None: each gets one.

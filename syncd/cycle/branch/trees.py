@@ -36,8 +36,8 @@ class Agreed:
         base: The CID of each record.
         blocks: The records themselves, but for those of `Mark.open`.
         cids: The CID of each of git's blobs that was read for this, as `records_in` takes them.
-        files: The name and the blob in git of the only file of each record that says what base says
-            by the settings of now, and names no file to be uploaded.
+        files: Of each record with a single file, the name of the file and its blob in git. The file
+            says what base says by the present settings, and names no file to be uploaded.
     """
 
     base: Mapping[RecordPath, Cid] = field(default_factory=dict)

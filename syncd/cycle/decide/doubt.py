@@ -1,8 +1,8 @@
 """Doubt whether a folder is where its state lived without a break, and say what waits then. Pure.
 
-A state file that shows up elsewhere, or is older than the files around it, says of files that have
-not arrived, or that are newer, what it would say of a person's deletions and edits. So in doubt no
-difference between folder and base is believed: each waits for a person. Pulls continue.
+A state file may show up in a new place, or be older than the files around it. Then files that have
+not arrived yet look like deletions, and newer files look like edits. So in doubt no difference
+between folder and base is believed: each waits for a person. Pulls continue.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def doubt_about(
 
 
 def _is_elsewhere(before: Spot, now: Spot) -> bool:
-    """Return whether the folder, its `.syncd` or the state file is another one than before."""
+    """Return whether the folder, its `.syncd` or the state file was replaced or moved."""
     if before.witness is None or now.witness is None:
         places = (before.place, now.place)
         inodes = {place.inode for place in places if place is not None}

@@ -1,11 +1,11 @@
 """Object to new records that nobody may have meant to publish: of a new collection, or a draft.
 
-That is a collection that the repo does not have and whose name is one slip away from one that it
-has, or from a known one, or that is a copy of one or one put aside; and, after `clone --adopt`,
-every collection whose files were there before anybody agreed. Any other first record is pushed at
-once, and its step says that it is the first. A new text whose fields say that it is a draft, as
-static sites mark theirs, waits too, and so does a copy of a record under a name that says so. Looks
-at the state file, and at such texts and copies, and only if the plan would create a record.
+A new collection waits if its name is one slip away from a collection of the repo or a known one, or
+if it is a copy of one or one put aside. After `clone --adopt`, every collection waits whose files
+were there before anybody agreed. Any other first record is pushed at once, and its step says that
+it is the first. A new text waits if its fields mark it as a draft, as static sites do; a copy of a
+record waits if its name says so. Looks at the state file, and at such texts and copies, and only if
+the plan would create a record.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ class _Search:
     def _since(self, gone: Sequence[Gone]) -> int:
         """Return the time of the last look, in nanoseconds, or 0 if it is unreliable.
 
-        The file of each record was there at the last look. A directory that lost it before by its
-        own time shows that the clock of then, or of the file system, is another.
+        The file of each record was there at the last look. If the time of its directory says that
+        the file left before that look, the two times come from different clocks.
         """
         known = self.workspace.state.note(LastLook)
         one_of_each = {_collection(item.path): self._file(item.path) for item in gone}

@@ -1,10 +1,10 @@
 """Recognise the files of records that JSON cannot express exactly. Never writes one.
 
-Such a file, read as JSON, is another record or none. So it is compared with the file that syncd
-would write for the record of base or of the repo. If the meaning is equal, the file counts as that
-record. If not, an edit is pushed where it changes every place that could not be said. Else the file
-is inert: a push would change the part of the record that the file cannot show. A renamed file is
-inert too: a push would delete the record and create another one.
+Read as JSON, such a file gives a different record or none. So syncd compares it with the file that
+it would write for the record of base or of the repo. If the meaning is equal, the file counts as
+that record. If an edit replaces every place that JSON cannot express, syncd pushes it. Any other
+edit is inert: a push would change a part of the record that the file cannot show. A renamed file is
+inert too: a push would delete the record and create a different one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Look at the whole folder, at the cost of a stat for each unchanged file.
 
-If a whole look finds that the files of a collection are exactly those of base, the fingerprint of
-the collection's listing is kept with base, until base moves in that collection. While the listing
-has this fingerprint, every file equals base, and no file is compared. The names of what lies beside
-the records are kept with it, and need no listing then. Never draws a conclusion from another
-fingerprint: that collection is scanned file by file.
+A whole look may find that the files of a collection are exactly those of base. It then keeps the
+fingerprint of the collection's listing with base, until base moves in that collection. While the
+listing has this fingerprint, every file equals base, and no file is compared. The names of what
+lies beside the records are kept with it, and need no listing then. If the fingerprint differs, it
+says nothing: that collection is scanned file by file.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def look_everywhere(
     `now_ns` is the wall clock in nanoseconds. Raises FolderWrong as `scan` does.
     """
     folder, state, config = workspace.folder, workspace.state, workspace.config
-    # Before the look: what is ignored from now on is another digest, and so another fingerprint.
+    # Read before the look: a change of these rules changes their digest, and so each fingerprint.
     rules = rules_of(folder)
     crowds = Counter(_collection(path) for path in concerned)
     kept = state.settled()

@@ -61,8 +61,8 @@ class Sight:
     async def bring(self, pds: Pds, cids: Iterable[Cid]) -> Get:
         """Fetch the record blocks of `cids` that did not come with the view.
 
-        Return what gives one of them, or None as far as `records` would leave it out. However many
-        they are, memory has no more of them than the store.
+        Return a function from CID to block; it returns None for what `records` would leave out.
+        The blocks stay in the store, however many they are, and not in memory.
         """
         missing = {cid for cid in cids if cid.is_block and self.get(cid) is None}
         await self.lost.fetch(pds, missing, self.store)
@@ -94,7 +94,7 @@ async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) ->
         Unverified, BadCar, BadTree: The answers of the PDS are inconsistent, even after a full
             fetch and its repairs.
         BadCommit: The commit is of another repo. WrongKey: Another key signed it.
-        RolledBack: The commit is older than the kept head, or another one of the same rev.
+        RolledBack: The commit is older than the kept head, or a different one with the same rev.
     """
     if known.head is not None:
         try:
@@ -105,6 +105,7 @@ async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) ->
 
 
 async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetch | None) -> Sight:
+    """Fetch the blocks since the kept head, and prove the new tree together with the kept one."""
     fetched = Fetched(on_fetch, known.store())
     root = await fetched.add(home.pds, head.rev)
     get = first_of(fetched.blocks.get, known.node)

@@ -57,9 +57,9 @@ Dirty = Collection[RecordPath] | None
 class Sides:
     """The three views of `paths`, the files at that time, and the items that waited before.
 
-    `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
-    interrupted had brought into the folder already, and versions of the folder that were written to
-    the repo although no answer said so. `regained` is what of base no longer counts: records of
+    `arrived` is what base does not have yet: versions of the repo that an interrupted cycle brought
+    into the folder, and versions of the folder that a write without an answer brought into the
+    repo. `regained` is what of base no longer counts: records of
     collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
     that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
     files that are no records, by the records that they would be. `warned` is what lexicons say of
@@ -113,7 +113,7 @@ def bring_sides(
 ) -> Sides:
     """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
 
-    Where the scope is another than before, all of it matters. `reading` reads what is too much.
+    If the scope has changed, the whole folder matters. `reading` reads what is too much.
     """
     if reading is not None:
         reading.begin()

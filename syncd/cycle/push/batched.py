@@ -116,7 +116,7 @@ class Batched:
         try:
             return await pds.write(batch, swap=swap, validate=kind, meanwhile=ahead)
         except GuardUnsupported as error:
-            # It honoured this guard before: it is another server now, to be asked anew.
+            # The PDS honoured the guard before: its software has changed, so test the guards again.
             self.pusher.pushed.guards = Guards.NONE
             raise SwapFailed(error.message) from error
         except SwapFailed as error:

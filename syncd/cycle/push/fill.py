@@ -17,7 +17,7 @@ def fill(folder: Folder, change: Change, root: int) -> Change:
 
     A deletion is proven again too: some editors leave no file for a moment while they save.
 
-    Raises FileChanged if the file is another one, FileProblem and BadJson if it cannot be read.
+    Raises FileChanged if the file has changed, FileProblem and BadJson if it cannot be read.
     """
     if change.after is None:
         return _still_gone(folder, change, root)

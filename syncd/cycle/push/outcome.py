@@ -39,9 +39,9 @@ class Guards(StrEnum):
 class Pushed:
     """The results of one push. `halted` is why the rest was not sent, if it was not.
 
-    `denied` are the changes for which the PDS named another record than the one they replace, and
-    `failed` those that were sent alone, on which the PDS failed, and that were not carried out.
-    `unclear` are those that were sent alone and got no usable answer, whatever it was.
+    `denied` are the changes whose record is no longer the one they replace, by the word of the PDS.
+    `failed` were sent alone; the PDS failed on them and did not carry them out.
+    `unclear` were sent alone, too, and got no usable answer, whatever it was.
     `guards` is what was found of the PDS on the way, None if nothing was.
     """
 

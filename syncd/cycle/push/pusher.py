@@ -1,11 +1,12 @@
 """Carry the folder's changes into the repo. Every write names what it replaces; none is repeated.
 
-One change goes as putRecord or deleteRecord with swapRecord; two or more go as applyWrites with
-swapCommit (batched.py), each batch on the commit that the last one returned. A PDS that ignores
-swaps is sent none: what is new goes as creations, which it refuses on an existing record, and the
-rest with a look before and after. Whether it honours swapRecord, null included, is found with the
-first update: it is sent on "there must be no record", which is refused, or else is the very write
-that was wanted. What an answer says is remembered before the next request is sent.
+One change goes as putRecord or deleteRecord with swapRecord. Two or more go as applyWrites with
+swapCommit (batched.py), each batch on the commit that the last one returned.
+
+The first update shows whether the PDS honours swapRecord: it says "there must be no record". A PDS
+that honours guards refuses that, and any other carries out the wanted write. A PDS that ignores
+swaps gets none. It gets a new record as a creation, which it refuses over an existing record, and
+every other change with a look before and after. Each answer is remembered before the next request.
 """
 
 from __future__ import annotations
@@ -59,15 +60,15 @@ class Pusher:
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
         answers: Keeps for people what the answers said.
-        moved: Where files of records went that are gone: kept until the deletion is answered.
+        moved: Where the files of deleted records went; kept until the PDS answers the deletion.
         failures: How often a change failed before, sent alone each time.
-        missing: Contents that this push did not bring to where they were to be, and those paths:
-            no deletion takes a content, or what it was edited from, from where it is, because a PDS
-            drops a blob with the last record that names it.
+        missing: The contents that this push did not bring to their new paths, and those paths. The
+            deletion of such a content at its old path waits, because a PDS drops a blob with the
+            last record that names it.
         place_of: The line and column, in the file of a change, of what an error names.
-        obey: Corrects the file of a change by what a refusal asks for, if it may: then the change
-            is planned again.
-        lacking: The blobs whose want made the PDS refuse a change, and that are not here either.
+        obey: Corrects the file of a change as a refusal asks, if that is permitted. Returns then
+            that the change is planned again.
+        lacking: The blobs that the PDS missed when it refused a change, and that are not here.
         guards: What the PDS honours, for changes that go one by one.
         body: How large a body the PDS takes, as far as it is known.
         on_done: Is given after each answer how many records are done.
@@ -99,9 +100,9 @@ class Pusher:
     async def push_singly(self, changes: Iterable[Change], guards: Guards, head: Cid) -> Pushed:
         """Send `changes` one by one, so that unrelated commits of others do not interfere.
 
-        They were planned against the commit `head`. One that gets no usable answer does not hold
-        the others back, in the next push neither. If the PDS takes others and fails on that one
-        again and again, it is refused.
+        They were planned against the commit `head`. A change without a usable answer does not hold
+        the others back, now or in the next push. If the PDS takes others and fails on that change
+        again and again, the change counts as refused.
         """
         self.guards, self.looks.known = guards, None if self.pushed.done else head
         ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
@@ -152,6 +153,7 @@ class Pusher:
     # --- One by one -------------------------------------------------------------------------------
 
     async def _one(self, change: Change, send: Callable[[Change], Awaitable[Written]]) -> None:
+        """Send one change, and record its answer. Raises Unknown and Unclear if it got none."""
         self.allowance.charge(single_points(change))
         self.leave([change])
         try:
@@ -165,6 +167,7 @@ class Pusher:
             self.confirm([change], written)
 
     def _deny(self, change: Change, error: SwapFailed | Unclear) -> None:
+        """Have a change planned again: the record is, or may be, no longer the one it replaces."""
         self.pushed.is_overtaken = True
         if isinstance(error, SwapFailed):
             self.pushed.denied.append(change)
@@ -191,16 +194,16 @@ class Pusher:
         try:
             written = await self._guarded(on_nothing)
         except GuardUnsupported as error:
-            # It honours that of a batch, so the next cycle sends this in a batch of its own.
+            # It honours swapCommit, so the next cycle sends this change in a batch of its own.
             self.pushed.guards = Guards.BATCH
             raise SwapFailed(error.message) from error
         except SwapFailed:
-            # Null was honoured: the record is there, and the true guard will be honoured too.
+            # It honours null: the record is there, and it will honour the true guard too.
             self.pushed.guards = Guards.ALL
             self.allowance.charge(single_points(change))
             return await self._guarded(change)
         if written.commit is not None:
-            # Null was taken for no guard; what was written is what was wanted.
+            # It ignores null. It has carried out the write, and that is the write we want.
             self.pushed.guards = Guards.BATCH
         return await self._proven(change, written)
 
@@ -215,7 +218,7 @@ class Pusher:
         if change.before is None:
             return await self._created(change)
         if not await self.looks.check(change):
-            # A batch looks at the tree alone; to the others there is no such record.
+            # The tree names the record and the PDS has lost it: only a batch goes by the tree.
             validate = self.validate(change.path)
             request = self.pds.write([change], swap=None, validate=validate)
             written = await self.allowance.heeding(request)

@@ -138,7 +138,7 @@ class Sender:
                 self._unanswered = 0
 
     async def _send(self, parcel: Parcel) -> None:
-        """Raise Refused if the PDS takes no such blob, FileChanged if it is another one now."""
+        """Send one blob. Raises Refused if the PDS does not take it, FileChanged if it changed."""
         expected = parcel.ref
         most = await self._limit() if expected.size > ORDINARY_BYTES else None
         if most is not None and expected.size > most:

@@ -152,7 +152,7 @@ def _is_pattern(line: str) -> bool:
 
 def _bad_line(text: str, number: int) -> Problem:
     line = text.split("\n")[number].strip()
-    reason = f"{line!r} is no pattern that syncd can read"
+    reason = f"{line!r} is not a pattern that syncd can read"
     hint = f"write the line as in a .gitignore, or delete it{_STOPPED}"
     return Problem(IGNORE_FILE, reason, hint, number + 1)
 

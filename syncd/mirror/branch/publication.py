@@ -1,8 +1,8 @@
 """Publish the commit of HEAD: one sync, one way, from files that git has. `syncd sync` in a CI.
 
-The files are laid out in a directory that lives as long as the sync, so nothing of the checkout is
-read or written but what is kept for the job to store. The mark of the publication moves after the
-last write, and only if it still is what it was: a run that is killed before that is done again.
+The files are laid out in a directory that lives as long as the sync. Of the checkout, only what the
+job stores between runs is read or written. The mark of the publication moves after the last write,
+and only if nobody else moved it: if a run is killed before that, the next run repeats it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Published:
         config: The settings that HEAD has.
         commit: The commit of HEAD.
         since: What it started from.
-        has_moved: The mark of the last publication is another one now.
+        has_moved: Whether the mark of the last publication has moved during the sync.
     """
 
     report: Report

@@ -1,7 +1,7 @@
 """Where each editor reads which schema a file has: the place of its settings, and the words. Pure.
 
-Never reads a file. What is written is known again by the place of the schemas, or by the lines
-around it, so that it can be taken out of settings that a person went on to edit.
+Never reads a file. syncd recognises what it wrote by the place of the schemas, or by the lines
+around it. So it can remove that from settings that a person has edited since.
 """
 
 from __future__ import annotations

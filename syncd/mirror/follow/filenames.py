@@ -18,7 +18,7 @@ from syncd.state.notes import Filenames
 
 
 def follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
-    """Rename all files if the setting `filenames` is another than when they were named."""
+    """Rename all files if the setting `filenames` has changed since they were named."""
     # A mirror from before there was the setting has no such fact, and plain names.
     before, now = files.state.note(Filenames) or Filenames("plain"), files.config.filenames
     if before.setting == now:

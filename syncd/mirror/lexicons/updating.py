@@ -88,7 +88,7 @@ class Mirrored:
 def wanted_of(mirrored: Mirrored) -> list[Nsid]:
     """Return, in order, the lexicons that an update asks for without an argument.
 
-    That is the lexicon of each collection whose document the folder has not, what the documents of
+    These are the lexicons of collections without a document in the folder, those that documents of
     the folder refer to and nobody has, and each lexicon that was resolved before.
     """
     with mirrored.library() as library:

@@ -1,7 +1,7 @@
 """What happened to records, each thing once, whichever files know of it. Reads; changes nothing.
 
-The activity log knows what came in and went out, history what was replaced and why, the receipts
-what the PDS said of it, and git the commits of a file. An event has what all of them know.
+The activity log knows what came in and went out, and history what was replaced and why. The
+receipts know what the PDS said of it, and git the commits of a file. An event has all of that.
 """
 
 from __future__ import annotations
