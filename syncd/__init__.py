@@ -6,5 +6,4 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 """httpx brings its own command line, and rich and pygments with it, unless there is none: half of
 what `syncd sync` would import.
 """
-
 __version__ = "0.2.0"

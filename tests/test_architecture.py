@@ -108,14 +108,15 @@ OWNERS: dict[str, frozenset[str]] = {
     "sqlite3": frozenset({"state"}),
     "subprocess": frozenset({"git", "cli", "folder", "desktop", "hooks"}),
     "threading": frozenset({"sandbox", "cli", "desktop", "hooks"}),
-    "importlib": frozenset({"cli", "credentials"}),
+    "importlib": frozenset({"cli", "credentials", "connect"}),
     "getpass": frozenset({"cli"}),
-    "sys": frozenset({"cli", "__main__", "__init__", "folder", "children"}),
+    "sys": frozenset({"cli", "__main__", "__init__", "folder", "children", "connect"}),
     "concurrent": frozenset({"folder"}),
     **dict.fromkeys(("multiprocessing", "runpy", "pty"), frozenset[str]()),
 }
 """Who may import what of the standard library touches the world. The cli's socket is journald's,
-and the folder's processes are syncd's own, which do half of its work."""
+the folder's processes are syncd's own, which do half of its work, and `connect` looks for a module
+that httpcore would look for with each request."""
 
 
 @dataclass(frozen=True, slots=True)
