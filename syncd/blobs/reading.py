@@ -6,12 +6,10 @@ for them. Keeps nothing that it read, and never decides what may be uploaded.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import field
 from typing import BinaryIO, Final, TypeAlias, cast
 
-from syncd.blobs.streams import in_streams
 from syncd.errors import BadData, SyncdError
 from syncd.values import dataclass
 from syncd.waiting import waiting_for
@@ -67,6 +65,11 @@ class Reading:
 
     async def read(self) -> bool:
         """Read what is wanted; return whether there was anything. A cancelled call ends at once."""
+        # A command that only looks has no loop, and need not load one.
+        import asyncio  # noqa: PLC0415
+
+        from syncd.blobs.streams import in_streams  # noqa: PLC0415
+
         wanted, stop = list(self.wanted.items())[:AT_ONCE], _Stop()
         waiting = iter(wanted)
 
