@@ -13,6 +13,7 @@ from pathlib import Path
 from syncd.control import ask
 from syncd.errors import Locked, SyncdError
 from syncd.folder.root import OWN, find_root
+from syncd.lock import is_locked
 from syncd.mirror.wire import A, SyncAnswer, read_answer
 from syncd.model import Report
 
@@ -57,8 +58,13 @@ def ask_daemon(
 
 def need_daemon(directory: Path, question: str, kind: type[A]) -> A:
     """Return the daemon's answer as `ask_daemon` does. Raises SyncdError if there is none."""
-    answer = ask_daemon(directory, question, kind)
-    if answer is None:
-        root = find_root(directory)
-        raise SyncdError(f"no syncd is running for {root}", hint=f"syncd run {root}")
-    return answer
+    root = find_root(directory)
+    for _ in range(TRIES):
+        answer = ask_daemon(directory, question, kind)
+        if answer is not None:
+            return answer
+        # One that has the lock and does not listen starts, or is taking other settings.
+        if not is_locked(root):
+            break
+        time.sleep(PAUSE_SECONDS)
+    raise SyncdError(f"no syncd is running for {root}", hint=f"syncd run {root}")

@@ -9,15 +9,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from syncd.atproto.data import cid_of
-from syncd.errors import Unreachable
-from syncd.mirror.wire import DaemonFailed, SentReport
+from syncd.errors import SyncdError, Unreachable
+from syncd.lock import FolderLock
+from syncd.mirror import delegate
+from syncd.mirror.wire import DaemonAnswer, DaemonFailed, SentReport
 from syncd.model import CODEC, Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
 from syncd.sandbox import MemoryPds, Refuse
 from syncd.state import open_state
@@ -96,6 +98,22 @@ def test_a_sync_is_done_by_the_daemon_and_reported_by_the_command(
         assert f"pushed    {NOTE}" in terminal.ok("syncd sync", at=notes)
         again = json.loads(terminal.ok("syncd sync --json", at=notes))
         assert (again["pushed"], again["conflicts"]) == (0, [])
+
+
+@pytest.mark.parametrize(("is_locked", "asked"), [(True, 3), (False, 1)])
+def test_a_daemon_that_takes_other_settings_is_waited_for(
+    notes: Path, monkeypatch: pytest.MonkeyPatch, is_locked: bool, asked: int
+) -> None:
+    here = DaemonAnswer(1, None)
+    answers = [None, None, here]
+    monkeypatch.setattr(delegate, "ask_daemon", lambda *_: answers.pop(0))
+    with FolderLock(notes) if is_locked else nullcontext():
+        if is_locked:
+            assert delegate.need_daemon(notes, "now", DaemonAnswer) is here
+        else:
+            with pytest.raises(SyncdError):
+                delegate.need_daemon(notes, "now", DaemonAnswer)
+    assert len(answers) == 3 - asked
 
 
 def test_a_pause_outlives_the_process_and_now_works_in_it(terminal: Terminal, notes: Path) -> None:
