@@ -9,9 +9,9 @@ BIN := $(VENV)/bin
 LOWEST := $(VENV)-lowest
 SITE := $(VENV)-site
 RELEASE := .venv-release
-# The tests run in this many processes, each with a reference PDS of its own: one more than the two
-# cores of CI, for a quarter of the time a test waits.
-JOBS ?= 3
+# The tests run in this many processes, each with a reference PDS of its own: twice the two cores of
+# CI, because a test waits for a server or a daemon for much of its time.
+JOBS ?= 4
 # The other Pythons that `make pythons` looks for.
 PYTHONS ?= python3.12 python3.13 python3.14
 SPREAD := -n $(JOBS) --dist loadgroup

@@ -8,7 +8,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -404,9 +404,14 @@ async def test_a_did_of_the_web_whose_host_leads_home_does_not_resolve(
 async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search for a module that is not there is made each time, and costs as much as a request."""
 
+    hung_up = asyncio.Event()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+        writer.close()
+        hung_up.set()
 
     sought: list[str] = []
 
@@ -414,11 +419,10 @@ async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch)
         def find_spec(self, name: str, *_: object) -> None:
             sought.append(name)
 
-    async with (
-        await asyncio.start_server(answer, "127.0.0.1", 0) as server,
-        Http(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as http,
-    ):
-        await http.send(describe_server())
-        monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
-        await http.send(describe_server())
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        async with Http(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as http:
+            await http.send(describe_server())
+            monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+            await http.send(describe_server())
+        await hung_up.wait()
     assert sought == []
