@@ -58,7 +58,7 @@ ATTEMPTS = 8
 PATIENCE_NS = 60 * SECOND_NS
 """How long such cycles may take together if the PDS gives no usable answer to a write.
 
-One that drips takes two minutes for each: what comes of that is for the next sync.
+A PDS that drips takes two minutes for each cycle; the next sync finds what it wrote.
 """
 
 

@@ -25,11 +25,11 @@ def ignore(notice: Notice) -> None:
 
 def once(on_notice: OnNotice) -> OnNotice:
     """Return what passes each notice on the first time it comes."""
-    told = set[Notice]()
+    passed = set[Notice]()
 
     def tell(notice: Notice) -> None:
-        if notice not in told:
-            told.add(notice)
+        if notice not in passed:
+            passed.add(notice)
             on_notice(notice)
 
     return tell

@@ -106,7 +106,7 @@ def say_changes(lines: Iterable[Line]) -> None:
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
-    """Print a sentence on stderr as `say` does; ignore a failure, which nobody could hear of."""
+    """Print a sentence on stderr as `say` does; ignore a failure."""
     WAITS.ended()
     with suppress(OSError):
         for line in broken(_shown(text), columns(sys.stderr)):
