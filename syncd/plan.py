@@ -293,11 +293,11 @@ def _as_moved(step: Step, moved: Moves) -> Step:
 
 def _problems(steps: Sequence[Step], views: Views, moved: Moves) -> tuple[Problem, ...]:
     # A record and the inert file that it moved to are one problem, which the record has.
-    told = {item.told_as for item in moved.kept.values()}
+    named = {item.told_as for item in moved.kept.values()}
     inert = (
         views.inert[step.path]
         for step in steps
-        if step.path in views.inert and step.path not in told
+        if step.path in views.inert and step.path not in named
     )
     refused = (
         views.refused[step.path][1]

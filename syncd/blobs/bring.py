@@ -1,7 +1,8 @@
 """Bring blobs from the PDS into `blobs/`, some at a time, each hashed while it comes.
 
-What came is here for good; all else is told apart: what the PDS does not give, what it gave with
-other bytes, and what kept the rest from being asked for. Remembers nothing, and writes no record.
+What came is here for good. The rest is sorted by cause: what the PDS does not give, what it gave
+with other bytes, and what kept the rest from being asked for. Remembers nothing, and writes no
+record.
 """
 
 from __future__ import annotations

@@ -203,10 +203,10 @@ def as_published(
     """
     if not known.place or location == LOCATION_KEEP:
         return file, known.ref
-    told = f"{shown(name)} {known.place}"
+    sentence = f"{shown(name)} {known.place}"
     if location != LOCATION_STRIP:
-        raise BadData(told, hint=hints.unallowed if location == UNALLOWED else hints.place)
-    return without_place(told, file, size, known.ref.mime_type, hints)
+        raise BadData(sentence, hint=hints.unallowed if location == UNALLOWED else hints.place)
+    return without_place(sentence, file, size, known.ref.mime_type, hints)
 
 
 @contextmanager
@@ -242,24 +242,24 @@ def describe(name: str, file: BinaryIO, size: int, hints: Hints = HERE) -> Descr
 
 
 def without_place(
-    told: str, file: BinaryIO, size: int, mime_type: str, hints: Hints = HERE
+    sentence: str, file: BinaryIO, size: int, mime_type: str, hints: Hints = HERE
 ) -> tuple[BinaryIO, BlobRef]:
-    """Return a picture without its metadata, and how it is referred to; `told` begins an error.
+    """Return a picture without its metadata, and how it is referred to; `sentence` begins an error.
 
     Raises BadData where the place cannot be taken out.
     """
     if mime_type not in STRIPPERS or size > MOST_STRIPPED:
         kinds = "JPEG, PNG and WebP up to 100 MB"
-        raise BadData(f"{told}, which syncd can remove from {kinds} only", hint=hints.stuck)
+        raise BadData(f"{sentence}, which syncd can remove from {kinds} only", hint=hints.stuck)
     file.seek(0)
     try:
         data = stripped(file.read(size + 1), mime_type)
     except BadData as error:
-        raise BadData(f"{told}, but {error.message}", hint=hints.stuck) from None
+        raise BadData(f"{sentence}, but {error.message}", hint=hints.stuck) from None
     content = BytesIO(data)
-    ref = described(told, content, len(data))
+    ref = described(sentence, content, len(data))
     if ref.mime_type != mime_type or place_words(content, mime_type):
-        raise BadData(f"{told}, in a part that syncd cannot remove", hint=hints.stuck)
+        raise BadData(f"{sentence}, in a part that syncd cannot remove", hint=hints.stuck)
     return content, ref
 
 

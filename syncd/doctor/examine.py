@@ -95,14 +95,14 @@ class Findings(list[Finding]):
     def __init__(self, on_found: Callable[[Finding], None]) -> None:
         super().__init__()
         self._on_found = on_found
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
 
     def tell(self, before: str = "") -> None:
         """Report the findings of the checks before the check `before`, or of all without one."""
         bound = CHECKS.index(before) if before else len(CHECKS)
         for finding in sorted(self, key=_order):
-            if _order(finding) < bound and id(finding) not in self._told:
-                self._told.add(id(finding))
+            if _order(finding) < bound and id(finding) not in self._reported:
+                self._reported.add(id(finding))
                 self._on_found(finding)
 
 

@@ -37,7 +37,7 @@ ALLOW_HINT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HookWords:
     """A message of a run: a line of its output, or why it failed and the next step."""
 
     message: str
@@ -50,7 +50,7 @@ class Hooks:
     """The hooks of one mirror. `is_allowed`: the command line allowed them for this process."""
 
     table: Table
-    tell: Callable[[Told], None]
+    tell: Callable[[HookWords], None]
     is_allowed: bool = False
     _waiting: list[tuple[str, bytes]] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -85,9 +85,9 @@ class Hooks:
         lines = ran.output.splitlines()
         for line in lines[:LINES]:
             rest = " …" if len(line) > LINE_CHARACTERS else ""
-            self.tell(Told(f"{event}: {line[:LINE_CHARACTERS]}{rest}"))
+            self.tell(HookWords(f"{event}: {line[:LINE_CHARACTERS]}{rest}"))
         if len(lines) > LINES or ran.is_cut:
-            self.tell(Told(f"{event}: … the rest of its output is not shown"))
+            self.tell(HookWords(f"{event}: … the rest of its output is not shown"))
         if ran.failure:
             self._fail(event, ran.failure)
 
@@ -143,7 +143,7 @@ class Hooks:
                 f"run waits for {pause:.0f} seconds, and gets all that is new by then"
             )
             hint = "a hook that saves records causes its own next run: make sure that this ends"
-            self.tell(Told(words, hint, is_failure=True))
+            self.tell(HookWords(words, hint, is_failure=True))
         return pause
 
     def _take(self, event: str) -> tuple[str, bytes]:
@@ -167,10 +167,10 @@ class Hooks:
                 "the hooks of syncd.toml do not run: they are not allowed on this machine, or "
                 "have changed since"
             )
-            self.tell(Told(words, ALLOW_HINT, is_failure=True))
+            self.tell(HookWords(words, ALLOW_HINT, is_failure=True))
         self._is_refused = not may
         return may
 
     def _fail(self, event: str, why: str) -> None:
         message = f"the hook {event} failed: {why}"
-        self.tell(Told(message, "the sync itself is not affected", is_failure=True))
+        self.tell(HookWords(message, "the sync itself is not affected", is_failure=True))

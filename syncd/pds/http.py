@@ -149,11 +149,11 @@ class Http:
         Raises what `raise_for` raises; Unreachable if nothing was sent, or a read brought nothing
         back; Unknown if a write may have been sent and no usable answer came.
         """
-        with self._watched(request) as told, self._waiting(request):
+        with self._watched(request) as statuses, self._waiting(request):
             async with asyncio.timeout(self._longest(upload)):
                 begun = await self._begin(request, bearer, etag, meanwhile, upload)
                 async with aclosing(begun) as answer:
-                    told.append(answer.status_code)
+                    statuses.append(answer.status_code)
                     body = await self._body_of(answer, upload)
         response = Response(answer.status_code, dict(answer.headers), body)
         if etag is None or response.status != NOT_MODIFIED:
@@ -187,7 +187,7 @@ class Http:
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Yield the pieces of the blob that answers `request`. Raises as `send`, throughout."""
         deadline = time.monotonic() + self._bounds.stream_seconds
-        with self._watched(request) as told:
+        with self._watched(request) as statuses:
             async with AsyncExitStack() as stack:
                 with self._waiting(request):
                     answer = await self._begin(request, bearer, None, None)
@@ -195,7 +195,7 @@ class Http:
                     if is_elsewhere(answer):
                         place = followed(answer, self.origin, self._bounds, self._transport)
                         answer = await stack.enter_async_context(place)
-                told.append(answer.status_code)
+                statuses.append(answer.status_code)
                 await self._check(answer, request, bearer)
                 pieces = self._pieces(answer, request, deadline)
                 yield await stack.enter_async_context(aclosing(pieces))
@@ -205,10 +205,10 @@ class Http:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the CAR that answers `request`. Raises as `send` does, also between pieces."""
         deadline = time.monotonic() + self._bounds.stream_seconds
-        with self._watched(request) as told:
+        with self._watched(request) as statuses:
             answer = await self._open_car(request, bearer)
             async with aclosing(answer):
-                told.append(answer.status_code)
+                statuses.append(answer.status_code)
                 await self._check(answer, request, bearer)
                 pieces = self._pieces(answer, request, deadline)
                 async for piece in _as_car(answer, pieces):
@@ -336,15 +336,15 @@ class Http:
 
     @contextmanager
     def _watched(self, request: Request) -> Iterator[list[int]]:
-        """Count and report a request; `told` receives its status. Translates foreign exceptions."""
-        told: list[int] = []
+        """Count and report a request; the caller appends its status. Translate exceptions."""
+        statuses: list[int] = []
         started = time.monotonic()
         self.requests += 1
         try:
             with _translated(request, self.origin):
-                yield told
+                yield statuses
         finally:
-            self.last_status = status = told[0] if told else None
+            self.last_status = status = statuses[0] if statuses else None
             if self._on_request is not None:
                 self._on_request(request.nsid, status, time.monotonic() - started)
 

@@ -57,7 +57,7 @@ _QUEUED_FRAMES = 4
 _CLOSE_SECONDS = 1.0
 
 _LOG = logging.getLogger("syncd.stream")
-_LOG.disabled = True  # what goes wrong is told as an error, once, by whoever listens
+_LOG.disabled = True  # the caller gets what goes wrong as an error, once
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,16 +307,18 @@ class MemoryPds:
         """Charge a write and remember the limit that its answer names. Raises RateLimited."""
         limits = self._sandbox.limits
         buckets = () if limits is None else (limits.hour, limits.day)
-        told = self._sandbox.charge([Charge(bucket, self.did, points) for bucket in buckets])
-        self.rate_limit = self._limit_in(told[1]) or self.rate_limit
-        self._check_charge(*told)
+        charged = self._sandbox.charge([Charge(bucket, self.did, points) for bucket in buckets])
+        self.rate_limit = self._limit_in(charged[1]) or self.rate_limit
+        self._check_charge(*charged)
 
     def _charge_upload(self) -> None:
         """Charge an upload and remember the limit that its answer names. Raises RateLimited."""
         limits = self._sandbox.limits
-        told = self._sandbox.charge([] if limits is None else [Charge(limits.upload, ADDRESS, 1)])
-        self.upload_limit = self._limit_in(told[1]) or self.upload_limit
-        self._check_charge(*told)
+        charged = self._sandbox.charge(
+            [] if limits is None else [Charge(limits.upload, ADDRESS, 1)]
+        )
+        self.upload_limit = self._limit_in(charged[1]) or self.upload_limit
+        self._check_charge(*charged)
 
     def _limit_in(self, headers: Iterable[Header]) -> xrpc.RateLimit | None:
         sent = {name.lower(): value for name, value in headers}

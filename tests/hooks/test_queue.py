@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from syncd.hooks.program import INSIDE
-from syncd.hooks.queue import LINE_CHARACTERS, LINES, Hooks, Told
+from syncd.hooks.queue import LINE_CHARACTERS, LINES, Hooks, HookWords
 from syncd.hooks.table import AFTER_PULL, AFTER_PUSH, Command, Table, permission_of
 
 
@@ -19,7 +19,7 @@ from syncd.hooks.table import AFTER_PULL, AFTER_PUSH, Command, Table, permission
 class Heard:
     """What the hooks told."""
 
-    told: list[Told] = field(default_factory=list)
+    told: list[HookWords] = field(default_factory=list)
 
     def failures(self) -> list[str]:
         return [each.message for each in self.told if each.is_failure]
@@ -185,7 +185,7 @@ def test_queued_hooks_run_one_at_a_time_in_order(folder: Path) -> None:
     table = allowed(table_of(folder, after_pull=(script(folder, "hook", text),)))
     heard, over = Heard(), threading.Event()
 
-    def hear(told: Told) -> None:
+    def hear(told: HookWords) -> None:
         heard.told.append(told)
         if told.is_failure:
             over.set()

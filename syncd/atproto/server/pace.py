@@ -146,17 +146,17 @@ def _of_one_header(items: Sequence[_Item], policies: Sequence[_Item]) -> list[_B
     if not items:
         return []
     if not items[0].name:
-        told = {name: value for item in items for name, value in item.parameters.items()}
-        limit, window = told.get("limit"), _window(told.get("limit"), policies)
-        return [_Bucket(limit, told.get("remaining"), told.get("reset"), window)]
+        values = {name: value for item in items for name, value in item.parameters.items()}
+        limit, window = values.get("limit"), _window(values.get("limit"), policies)
+        return [_Bucket(limit, values.get("remaining"), values.get("reset"), window)]
     return [_named(item, policies) for item in items]
 
 
 def _named(item: _Item, policies: Sequence[_Item]) -> _Bucket:
     """Read `"name";r=9;t=60`; take quota and window from the policy of that name."""
     policy = next((each for each in policies if each.name == item.name), item)
-    told = {**policy.parameters, **item.parameters}
-    return _Bucket(told.get("q"), told.get("r"), told.get("t"), told.get("w"))
+    values = {**policy.parameters, **item.parameters}
+    return _Bucket(values.get("q"), values.get("r"), values.get("t"), values.get("w"))
 
 
 def _window(limit: int | None, policies: Sequence[_Item]) -> int | None:

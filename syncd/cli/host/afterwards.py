@@ -18,7 +18,7 @@ from syncd.cli.host.hooked import Mirrored, Run, due, hooks_of, needs_a_person, 
 from syncd.cli.screen.output import tell
 from syncd.config import Config
 from syncd.errors import SyncdError
-from syncd.hooks.queue import Told
+from syncd.hooks.queue import HookWords
 from syncd.model import Report
 from syncd.values import dataclass
 
@@ -81,7 +81,7 @@ def _named(root: Path, config: Config) -> Mirrored:
     return Mirrored(root, config.did)
 
 
-def _tell(told: Told) -> None:
-    tell(f"syncd: {told.message}")
-    if told.hint:
-        tell(f"  next: {told.hint}")
+def _tell(words: HookWords) -> None:
+    tell(f"syncd: {words.message}")
+    if words.hint:
+        tell(f"  next: {words.hint}")

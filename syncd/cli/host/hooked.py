@@ -12,7 +12,7 @@ from syncd.cli.screen.output import VERSION, error_json, waiting_json
 from syncd.config import Config
 from syncd.errors import Malformed, PdsError, SyncdError, Unverified
 from syncd.git.repository import find_repository
-from syncd.hooks.queue import Hooks, Told
+from syncd.hooks.queue import Hooks, HookWords
 from syncd.hooks.table import AFTER_PULL, AFTER_PUSH, ON_PROBLEM, Table
 from syncd.model import RecordPath, Report
 from syncd.values import dataclass
@@ -43,7 +43,7 @@ def table_of(root: Path, config: Config) -> Table:
 
 
 def hooks_of(
-    root: Path, config: Config, tell: Callable[[Told], None], *, is_allowed: bool = False
+    root: Path, config: Config, tell: Callable[[HookWords], None], *, is_allowed: bool = False
 ) -> Hooks:
     """Return the hooks of the mirror at `root`."""
     return Hooks(table_of(root, config), tell, is_allowed)

@@ -18,7 +18,7 @@ from syncd.cli.screen.output import APPROVE_HINT, PUBLISH_HINT, RESOLVE_HINT, ef
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
-from syncd.hooks.queue import Hooks, Told
+from syncd.hooks.queue import Hooks, HookWords
 from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.model import Report
@@ -173,11 +173,11 @@ class Teller:
         for event, given in runs:
             self.hooks.queue(event, given)
 
-    def say_of_a_hook(self, told: Told) -> None:
+    def say_of_a_hook(self, words: HookWords) -> None:
         """Report a line of a hook's output, or why the hook failed."""
-        level = Level.WARNING if told.is_failure else Level.INFO
+        level = Level.WARNING if words.is_failure else Level.INFO
         root = str(self.mirror.folder.root)
-        self.voice(LogEntry("hook", told.message, level, mirror=root, hint=told.hint))
+        self.voice(LogEntry("hook", words.message, level, mirror=root, hint=words.hint))
 
     def _alert(self, word: str, paths: Sequence[str]) -> None:
         if paths:

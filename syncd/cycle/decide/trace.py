@@ -62,8 +62,8 @@ class _Search:
 
     def __post_init__(self) -> None:
         look = self.sides.look
-        told = (*look.strays, *look.problems.values())
-        self.reasons = {problem.path: problem.reason for problem in told}
+        known = (*look.strays, *look.problems.values())
+        self.reasons = {problem.path: problem.reason for problem in known}
 
     def run(self, gone: Sequence[Gone]) -> Moves:
         since = self._since(gone)
@@ -165,7 +165,7 @@ class _Search:
         if now is None:
             return None
         path = self._record_of(file)
-        told_as = self._told_as(file, path)
+        told_as = self._problem_path(file, path)
         return Found(
             file,
             printable(file),
@@ -265,7 +265,7 @@ class _Search:
             return None
         return make_record_path(Nsid(collection), rkey)
 
-    def _told_as(self, file: str, path: RecordPath | None) -> str:
+    def _problem_path(self, file: str, path: RecordPath | None) -> str:
         collection, _, name = file.partition("/")
         form = self.workspace.folder.forms.of(collection)
         meant = path or (meant_path(Nsid(collection), name, form) if is_nsid(collection) else None)

@@ -128,13 +128,13 @@ def _is_complete(look: Look, base: Mapping[RecordPath, Cid], name: str) -> bool:
 
 def _without(look: Look, problem: Problem, concerned: Collection[RecordPath]) -> Look:
     name = problem.path
-    told = {
+    inert = {
         p: Problem(p, problem.reason, problem.hint) for p in concerned if _collection(p) == name
     }
     return replace(
         look,
         seen={path: seen for path, seen in look.seen.items() if _collection(path) != name},
-        problems={p: item for p, item in look.problems.items() if _collection(p) != name} | told,
+        problems={p: item for p, item in look.problems.items() if _collection(p) != name} | inert,
         strays=(*look.strays, problem),
         unread=look.unread | {name},
     )

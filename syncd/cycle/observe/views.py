@@ -364,8 +364,8 @@ def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Proble
 
 def strays_apart(plan: Plan, strays: Sequence[Problem]) -> tuple[Problem, ...]:
     """Return `strays` without the files that records of `plan` went to: syncd names these there."""
-    told = {item.told_as for item in plan.problems if isinstance(item, Moved)}
-    return tuple(stray for stray in strays if stray.path not in told)
+    named = {item.told_as for item in plan.problems if isinstance(item, Moved)}
+    return tuple(stray for stray in strays if stray.path not in named)
 
 
 def bookkeeping(plan: Plan, sides: Sides) -> Memory:

@@ -109,7 +109,7 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
         raise BadData("the PDS does not have the content of its version")
     base = None if conflict.base is None else workspace.state.block(path, conflict.base)
     if conflict.base is not None and base is None:
-        # Without it, what one side left alone cannot be told from what it changed.
+        # Without it, nothing shows which fields one side changed.
         raise BadData("syncd no longer has the common ancestor of both sides")
     start = None if base is None else record_of(base)
     return merge(

@@ -23,8 +23,8 @@ def read_ledger(state: State, pds: str, now: int) -> Ledger:
 
 def limits_of(ledger: Ledger, pds: str) -> KnownLimits:
     """Return the fact that `ledger` is what the PDS at the URL `pds` said of its limits."""
-    told = tuple(
+    windows = tuple(
         KnownWindow(each.seconds, each.limit, each.remaining, each.reset_at)
         for each in ledger.announcements
     )
-    return KnownLimits(pds, told, ledger.closed_until, ledger.is_counted, ledger.closed_from)
+    return KnownLimits(pds, windows, ledger.closed_until, ledger.is_counted, ledger.closed_from)

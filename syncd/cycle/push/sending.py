@@ -164,9 +164,9 @@ class Sender:
 
     def _keep_count(self) -> None:
         """Record how many more blobs the PDS accepts, if its answers say that."""
-        told, pds = self.home.pds.upload_limit, self.home.account.pds
-        if told is not None:
-            found = KnownUploads(pds, told.remaining, told.limit, math.ceil(told.reset_at))
+        limit, pds = self.home.pds.upload_limit, self.home.account.pds
+        if limit is not None:
+            found = KnownUploads(pds, limit.remaining, limit.limit, math.ceil(limit.reset_at))
             self.workspace.state.keep(found)
 
     async def _limit(self) -> int | None:

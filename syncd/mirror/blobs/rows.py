@@ -173,9 +173,9 @@ def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
     A blob that the settings leave out is no finding.
     """
     found, checked = look_at_blobs(workspace, reads_all=True)
-    told = {item.path for item in workspace.state.waiting()}
+    waiting = {item.path for item in workspace.state.waiting()}
     known = (*found.listing.problems, *checked.problems)
-    problems = [problem for problem in known if problem.path not in told]
+    problems = [problem for problem in known if problem.path not in waiting]
     problems += [
         Problem(
             f"{DIRECTORY}/{name}",

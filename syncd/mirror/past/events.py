@@ -132,7 +132,7 @@ def read_events(
     limit = -1 if most is None else most
     superseded = read_superseded(workspace, question.record, limit, on_notice)
     read = _activities(workspace, question, most, on_notice)
-    activities, since = read.found, _told_since(workspace, read, most)
+    activities, since = read.found, _logged_since(workspace, read, most)
     pushes = read_pushes(workspace)
     events = [
         *_joined(activities, superseded, pushes.values(), since),
@@ -208,7 +208,7 @@ def _activities(
     return read
 
 
-def _told_since(workspace: Workspace, read: Activities, most: int | None) -> float:
+def _logged_since(workspace: Workspace, read: Activities, most: int | None) -> float:
     """Return the unix second from which on `read` lacks no push of the records asked for.
 
     Before it there was no activity log, or it is not kept any more, or was not read; so may others
@@ -255,8 +255,8 @@ def _joined(
     reached = (logged | {*answers} | _sent(superseded)) - own
     for version in (version for versions in waiting.values() for version in versions):
         event = _event_of_version(version)
-        is_told = version.after is not None and (version.path, version.after) in reached
-        if _is_before_a_push(version) and version.at >= since and not is_told:
+        is_logged = version.after is not None and (version.path, version.after) in reached
+        if _is_before_a_push(version) and version.at >= since and not is_logged:
             event = replace(event, deed=UNCONFIRMED)
         yield _answered(event, answers)
     in_many = {path for a in activities if a.how is How.PUSHED and a.is_of_many for path in a.paths}

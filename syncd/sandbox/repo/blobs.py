@@ -69,7 +69,7 @@ class Blobs:
     def get(self, cid: Cid) -> StoredBlob:
         """Return a blob. Raises Rejected unless it is here, named by a record and not taken down.
 
-        Nobody gets one that is taken down, and it cannot be told apart from one that is gone.
+        No client gets a blob that is taken down. The answer is the same as for one that is gone.
         """
         blob = self._blobs.get(cid) if cid in self._all_named() else None
         if blob is None or blob.is_taken_down:
