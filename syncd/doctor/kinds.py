@@ -23,12 +23,12 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `name` is a key of KINDS; `mend`, the fix, may be empty."""
+    """One line of the report. `name` is a key of KINDS; `fix` may be empty."""
 
     name: str
     level: Severity
     what: str
-    mend: str = ""
+    fix: str = ""
 
     @property
     def check(self) -> str:
@@ -42,7 +42,7 @@ class Kind:
 
     level: Severity
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 _OK, _WARNING, _ERROR = Severity
@@ -261,4 +261,4 @@ def found(name: str, **values: object) -> Finding:
     quoted = {
         key: shlex.quote(str(value)) if key == "path" else value for key, value in values.items()
     }
-    return Finding(name, kind.level, kind.what.format(**values), kind.mend.format(**quoted))
+    return Finding(name, kind.level, kind.what.format(**values), kind.fix.format(**quoted))

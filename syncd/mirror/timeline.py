@@ -66,7 +66,7 @@ def read_superseded(
         history.check()
         return history.events(path, count)
     except StateDamaged as error:
-        aside = history.mend()
+        aside = history.repair()
         message = f"{error.message}; syncd renamed it to {aside.name}"
         on_notice(Notice(message, "nothing to do; every version that could still be read was kept"))
         return history.events(path, count)

@@ -73,7 +73,7 @@ class History:
         try:
             self._keep(kept)
         except StateDamaged:
-            self.mend()
+            self.repair()
             self._keep(kept)
 
     def content(self, cid: Cid) -> bytes | None:
@@ -148,7 +148,7 @@ class History:
                 if not _is_version(cid, content):
                     raise StateDamaged(f"{self.path} is damaged: a version has a wrong CID")
 
-    def mend(self) -> Path:
+    def repair(self) -> Path:
         """Set a damaged file aside, and keep everything readable of it in a new one."""
         aside = set_aside(self.path)
         damaged = replace(self, path=aside)

@@ -195,7 +195,7 @@ def test_a_file_that_does_not_hold_one_password_is_refused(tmp_path: Path, conte
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o622, 0o601])
-def test_a_file_open_to_others_is_refused_with_the_command_that_mends_it(
+def test_a_file_open_to_others_is_refused_with_the_command_that_corrects_it(
     tmp_path: Path, mode: int
 ) -> None:
     path = secret_file(tmp_path / "my password", mode=mode)

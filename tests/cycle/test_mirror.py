@@ -475,7 +475,7 @@ async def test_a_partial_cycle_sees_what_is_dirty_and_nothing_else(world: World)
     await agreed(world, laptop)
 
 
-async def test_a_damaged_tree_store_is_mended_from_the_repo(world: World) -> None:
+async def test_a_damaged_tree_store_is_repaired_from_the_repo(world: World) -> None:
     for n in range(60):
         await world.write(f"com.example.note/n{n}", n=n)
     laptop = world.device()

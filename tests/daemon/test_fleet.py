@@ -126,7 +126,7 @@ def test_all_come_up_then_the_process_is_ready_and_one_stop_ends_them(world: Wor
 
 
 @pytest.mark.parametrize("error", [FolderWrong("gone"), ConfigWrong("wrong")])
-def test_one_that_only_a_person_can_mend_stays_down_and_the_others_run(
+def test_one_that_only_a_person_can_repair_stays_down_and_the_others_run(
     world: World, error: SyncdError
 ) -> None:
     async def story() -> None:

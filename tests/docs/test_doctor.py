@@ -20,7 +20,7 @@ def shown(text: str) -> str:
 
 def test_the_table_is_that_of_the_code() -> None:
     expected = [
-        (f"`{name}`", kind.level.value, shown(kind.what), shown(kind.mend))
+        (f"`{name}`", kind.level.value, shown(kind.what), shown(kind.fix))
         for name, kind in KINDS.items()
     ]
     assert expected == ROWS

@@ -141,7 +141,7 @@ def test_all_that_is_wrong_with_permissions_is_told_and_ok_only_once() -> None:
 
 def test_the_command_that_closes_a_secret_can_be_pasted() -> None:
     (finding,) = judge_access([replace(SECRET, mode=0o644)])
-    assert finding.mend == "chmod 600 '/keys/a b.password'"
+    assert finding.fix == "chmod 600 '/keys/a b.password'"
     assert {"/keys/a b.password", "644"} <= set(
         re.findall(r"/keys/a b\.password|\d{3}", finding.what)
     )
@@ -162,7 +162,7 @@ def test_file_events_are_judged_by_trial_and_by_limit(watching: Watching, expect
 
 def test_the_limit_that_is_advised_is_enough() -> None:
     finding = judge_watching(Watching(10**6, 8192))
-    wanted = int(finding.mend.rpartition("=")[2])
+    wanted = int(finding.fix.rpartition("=")[2])
     assert names(judge_watching(Watching(10**6, wanted))) == ["watches.ok"]
 
 
@@ -313,7 +313,7 @@ def test_a_daemon_is_judged_by_what_it_says_if_it_is_the_one_that_runs(
 ) -> None:
     finding = judge_daemon(pid, said)
     assert finding.name == expected
-    assert bool(finding.mend) == (finding.level is not Severity.OK)
+    assert bool(finding.fix) == (finding.level is not Severity.OK)
 
 
 # --- The whole list -------------------------------------------------------------------------------
@@ -443,20 +443,20 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_is_wrong_says_what_to_do_and_what_is_fine_does_not(name: str) -> None:
     kind = KINDS[name]
-    assert bool(kind.mend) == (kind.level is not Severity.OK)
+    assert bool(kind.fix) == (kind.level is not Severity.OK)
     assert kind.what[0] == "{" or kind.what[0].islower() or kind.what[0].isdigit()
     assert not kind.what.endswith(".")
-    assert not kind.mend.endswith(".")
+    assert not kind.fix.endswith(".")
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_finding_can_be_made_of_its_values(name: str) -> None:
     kind = KINDS[name]
-    texts = (kind.what, kind.mend)
+    texts = (kind.what, kind.fix)
     fields = {f for text in texts for _, f, _, _ in string.Formatter().parse(text) if f}
     finding = found(name, **dict.fromkeys(fields, "x"))
     assert (finding.name, finding.level) == (name, kind.level)
-    assert re.search(r"[{}]", finding.what + finding.mend) is None
+    assert re.search(r"[{}]", finding.what + finding.fix) is None
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ async def a_file_spoiled_that_the_repo_changes_too(scene: Scene) -> None:
 
 
 @story
-async def a_spoiled_file_mended(scene: Scene) -> None:
+async def a_spoiled_file_repaired(scene: Scene) -> None:
     await shared(scene, A)
     scene.laptop.spoil(A)
     scene.put(A)

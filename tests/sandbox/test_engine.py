@@ -166,7 +166,7 @@ def test_a_commit_that_its_follower_refuses_was_not_made() -> None:
     assert repo.state is calm.state
 
 
-def test_a_record_whose_block_was_lost_reads_as_absent_and_can_be_mended() -> None:
+def test_a_record_whose_block_was_lost_reads_as_absent_and_can_be_repaired() -> None:
     repo = make_repo()
     repo.apply([op("create", "b", 1)])
     repo.apply([op("create", "a", 1), op("delete", "b")])

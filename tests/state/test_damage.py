@@ -119,7 +119,7 @@ def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -
             history.check()
             events = history.events()
         except StateDamaged:
-            history.mend()
+            history.repair()
             events = history.events()
         history.check()
         assert history.content(new.cid) == block, seed
@@ -171,7 +171,7 @@ def test_versions_between_two_broken_pages_are_read_one_by_one(tmp_path: Path) -
         at = whole.index(long[n].content) // PAGE_BYTES * PAGE_BYTES
         whole[at : at + 8] = b"\xff" * 8
     history.path.write_bytes(whole)
-    history.mend()
+    history.repair()
     lost = {n for n, version in enumerate(long) if history.content(version.cid) is None}
     assert {10, 50} <= lost
     assert len(lost) <= 2 * (PAGE_BYTES // 1_500)
@@ -196,7 +196,7 @@ def test_a_value_that_is_not_as_written_is_never_believed(tmp_path: Path, change
         history.events()
 
 
-async def test_damage_found_in_the_middle_of_a_run_is_mended_and_told(world: World) -> None:
+async def test_damage_found_in_the_middle_of_a_run_is_repaired_and_reported(world: World) -> None:
     await world.write(OLD, v=1)
     laptop = world.device()
     await laptop.sync()

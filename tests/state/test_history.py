@@ -96,7 +96,7 @@ def test_what_is_not_given_back_as_it_was_written_is_damage(
         with closing(sqlite3.connect(history.path, isolation_level=None)) as sql:
             sql.execute(turned.format(table, column, value))
         monkeypatch.setattr(History, "_check_file", lambda *_: None)
-        monkeypatch.setattr(History, "mend", lambda self: self.path)
+        monkeypatch.setattr(History, "repair", lambda self: self.path)
         with pytest.raises(StateDamaged):
             history.keep([version(b"x" + column.encode())])
         with closing(sqlite3.connect(history.path, isolation_level=None)) as sql:
@@ -197,7 +197,7 @@ def test_a_flipped_version_is_found_and_the_others_are_kept(history: History) ->
     assert history.content(versions[7].cid) is None
     with pytest.raises(StateDamaged):
         history.check()
-    aside = history.mend()
+    aside = history.repair()
     history.check()
     assert aside.exists()
     assert told(history) == [

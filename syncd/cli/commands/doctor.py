@@ -39,8 +39,8 @@ def doctor(directory: Path, as_json: bool) -> None:
 
 def _say(finding: Finding) -> None:
     say(f"{finding.level.value:<8} {finding.check:<12} {finding.what}", indent=22)
-    if finding.level is not Severity.OK and finding.mend:
-        say(f"  next: {finding.mend}")
+    if finding.level is not Severity.OK and finding.fix:
+        say(f"  next: {finding.fix}")
 
 
 def _say_sum(findings: tuple[Finding, ...]) -> None:
@@ -55,5 +55,5 @@ def _json(finding: Finding) -> dict[str, str]:
         "name": finding.name,
         "level": finding.level.value,
         "what": finding.what,
-        "mend": finding.mend,
+        "mend": finding.fix,
     }

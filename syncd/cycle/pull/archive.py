@@ -100,6 +100,6 @@ def prune(workspace: Workspace, waiting: Iterable[Waiting], rev: Tid) -> None:
     try:
         history.prune(before=before, size=config.history_megabytes * 1_000_000, pinned=pinned)
     except StateDamaged:
-        history.mend()
+        history.repair()
     except FileProblem:
         pass  # it is only larger than it should be, and the next cycle tries again
