@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.screen.output import say, tell, tell_notice
+from syncd.cli.screen.output import say, tell_notice, tell_step
 from syncd.config import DEFAULT_PLC
 from syncd.credentials import given_password
 from syncd.credentials.secretfile import check_mode
@@ -56,6 +56,7 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
     place = credentials.keep_password(password, str(session.origin))
     credentials.keep(session, password)
     _warn_of_main_password(session)
+    _warn_of_variable(password)
     say(f"logged in as {found.handle or found.did} on {found.pds}; the password is in {place}")
 
 
@@ -106,8 +107,20 @@ def _decoded(source: str, content: bytes) -> str:
 
 def _warn_of_main_password(session: Session) -> None:
     if is_app_password(session) is False:
-        tell("syncd: this is the main password of the account, which gives full control of it")
-        tell("  next: create an app password in the settings of the account, and log in with that")
+        tell_step(
+            "this is the main password of the account, which gives full control of it",
+            "create an app password in the settings of the account, and log in with that",
+        )
+
+
+def _warn_of_variable(password: str) -> None:
+    # A variable that holds no password is named by the first command that needs one.
+    with suppress(CredentialsRefused):
+        if given_password(os.environ) not in (None, password):
+            tell_step(
+                "SYNCD_PASSWORD holds another password, and syncd uses that one first",
+                "unset SYNCD_PASSWORD",
+            )
 
 
 @click.command()

@@ -97,6 +97,29 @@ def test_without_a_terminal_the_variable_gives_the_password(tmp_path: Path) -> N
     assert login.password not in taken.output
 
 
+@pytest.mark.parametrize(
+    ("variable", "is_warned"),
+    [("", False), ("hunter2", True), ("{}", False), ("{}\n", False), ("two\nlines", False)],
+)
+def test_a_variable_with_another_password_is_warned_about(
+    tmp_path: Path, variable: str, is_warned: bool
+) -> None:
+    sandbox = Sandbox()
+    login = sandbox.create_account("alice")
+    state, given = str(tmp_path / "state"), variable.format(login.password)
+    with start(sandbox) as running:
+        words = ["login", login.did, "--pds", running.url, "--plc", running.url]
+        ran = CliRunner().invoke(
+            cli,
+            [*words, "--password-file", "-"],
+            input=login.password,
+            env={"XDG_STATE_HOME": state, "SYNCD_PASSWORD": given},
+        )
+    assert ran.exit_code == 0, ran.output
+    assert ("unset SYNCD_PASSWORD" in ran.output) == is_warned
+    assert "hunter2" not in ran.output
+
+
 def test_the_main_password_is_warned_about_and_an_app_password_is_not(tmp_path: Path) -> None:
     sandbox = Sandbox()
     login = sandbox.create_account("alice")
