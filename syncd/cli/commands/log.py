@@ -10,17 +10,17 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import NoReturn
 
 import click
 
 from syncd.cli.arguments.places import standing
 from syncd.cli.asking import confirm
-from syncd.cli.screen.blobs import blob_json
+from syncd.cli.query import Query
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.events import ALIKE, alike, event_json, event_parts, folded, painted
 from syncd.cli.screen.output import (
@@ -31,11 +31,9 @@ from syncd.cli.screen.output import (
     tell_notice,
 )
 from syncd.cli.screen.restored import say_all, say_plan, say_restored, say_undone
-from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.folder.root import OWN, find_root
-from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.names import (
     Name,
     check_known,
@@ -44,7 +42,7 @@ from syncd.mirror.names import (
     record_named,
     was_known,
 )
-from syncd.mirror.notices import OnNotice, ignore, once
+from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.offline import open_files
 from syncd.mirror.past.elsewhere import kept_elsewhere
 from syncd.mirror.past.events import (
@@ -52,12 +50,8 @@ from syncd.mirror.past.events import (
     PUSHED,
     UNCONFIRMED,
     Event,
-    Question,
     mark_of,
-    merged,
-    read_events,
 )
-from syncd.mirror.past.pictures import Pictures
 from syncd.mirror.past.undo import plan_undo
 from syncd.mirror.restore import (
     Wish,
@@ -79,15 +73,6 @@ FOLLOW_SECONDS = 1.0
 """`--follow` looks so often, at so many of the newest events."""
 ASKED_ABOVE = 10
 """So many records are restored without a question on a terminal."""
-Pairs: TypeAlias = Sequence[tuple[Name | None, RecordPath | None]]
-
-
-class Look(Protocol):
-    """Returns the newest events: at most so many, of so many of the newest of all."""
-
-    def __call__(
-        self, most: int | None, on_notice: OnNotice, reach: int | None = None
-    ) -> list[Event]: ...
 
 
 @click.command()
@@ -124,66 +109,33 @@ def log(
       syncd log --follow --json
     """
     hows = frozenset[How]().union(*([PULLED] * pulled), *([PUSHED] * pushed))
-
-    said: dict[Event, list[str]] = {}
-    blobs: dict[Event, Mapping[str, Any]] = {}
-
-    def look(most: int | None, on_notice: OnNotice, reach: int | None = None) -> list[Event]:
-        with open_files(directory, is_checked=False) as workspace:
-            names = read_names(workspace, paths, standing(directory))
-            meant = [record_meant(workspace, name) for name in names]
-            moment = None if since is None else read_past(since, started)
-            asked: Pairs = [*zip(names, meant, strict=True)] or [(None, None)]
-            heard = once(on_notice)
-            answers = [
-                read_events(workspace, Question(name, record, moment, hows, most, reach), heard)
-                for name, record in asked
-            ]
-            for name, found in zip(names, answers, strict=False):
-                if _is_of_none(workspace, name, found):
-                    check_known(workspace, name)
-            events = answers[0] if len(answers) == 1 else merged(answers, most)
-            for record in filter(None, meant):
-                if as_json:
-                    blobs.update(_blobs(workspace, record, events))
-                else:
-                    said.update(_pictures(workspace, record, events))
-            return events
-
-    started = int(time.time())
+    query = Query(directory, paths, since, hows, as_json, int(time.time()))
     if follow:
         with suppress(KeyboardInterrupt):
-            _follow(find_root(directory) / OWN, look, count, as_json, blobs)
-        return
-    if as_json:
-        _say_events(look(count, tell_notice), as_json, blobs)
-        return
+            _follow(query, count)
+    elif as_json:
+        _say_events(query, query.look(count, tell_notice))
+    else:
+        _show(query, count)
+
+
+def _show(query: Query, count: int) -> None:
+    """Print the newest `count` lines of the answer for people, or why there is none."""
     # What is chosen by anything but its number is found by reading all of the log.
-    is_all = bool(paths) or since is not None or bool(hows)
-    shown = _whole_lines(look, count, None if is_all else count + ALIKE)
-    _say_lines(shown, said)
+    shown = _whole_lines(query, count, count + ALIKE if query.is_of_all else None)
+    _say_lines(shown, query.said)
     if not shown:
-        say(_nothing(paths, since, hows))
+        say(_nothing(query.paths, query.since, query.hows))
 
 
-def _is_of_none(workspace: Workspace, name: Name, events: Sequence[Event]) -> bool:
-    """Return whether `events` and history say nothing of a record that `name` means.
-
-    A clone says that a collection came, and not which records.
-    """
-    return all(event.how == How.CLONED for event in events) and not was_known(workspace, name)
-
-
-def _whole_lines(
-    look: Callable[[int | None, OnNotice], list[Event]], count: int, most: int | None
-) -> list[Event]:
+def _whole_lines(query: Query, count: int, most: int | None) -> list[Event]:
     """Return the newest `count` lines, each with all its similar events.
 
     `most`: so many events are looked at first; None: all.
     """
     on_notice: OnNotice = tell_notice
     while True:
-        events = look(most, on_notice)
+        events = query.look(most, on_notice)
         lines = list(alike(events))
         # The events of the last line may go on beyond what was read.
         if most is None or len(lines) > count or len(events) < most:
@@ -191,45 +143,13 @@ def _whole_lines(
         most, on_notice = most * 4, ignore
 
 
-def _say_events(
-    events: Iterable[Event], as_json: bool, blobs: Mapping[Event, Mapping[str, Any]]
-) -> None:
+def _say_events(query: Query, events: Iterable[Event]) -> None:
     """Print events, each on a line; those that are alike on one, if it is for people."""
-    if as_json:
+    if query.as_json:
         for event in events:
-            say_json({**event_json(event), "blobs": blobs.get(event)}, indent=None)
+            say_json({**event_json(event), "blobs": query.blobs.get(event)}, indent=None)
         return
     _say_lines(alike(list(events)))
-
-
-def _pictures(
-    workspace: Workspace, record: RecordPath, events: Iterable[Event]
-) -> dict[Event, list[str]]:
-    """Return the description of the blobs that each event brought or took away."""
-    pictures, words = Pictures(workspace, record), words_of(workspace)
-    found: dict[Event, list[str]] = {}
-    for event in events:
-        brought, gone = pictures.change(event)
-        said = [f"+ {words(ref)}" for ref in brought] + [f"- {words(ref)}" for ref in gone]
-        if said:
-            found[event] = said
-    return found
-
-
-def _blobs(
-    workspace: Workspace, record: RecordPath, events: Iterable[Event]
-) -> dict[Event, Mapping[str, Any]]:
-    """Return, as JSON, the blobs that each event brought and took away."""
-    pictures, names = Pictures(workspace, record), store_of(workspace).list().names
-    found: dict[Event, Mapping[str, Any]] = {}
-    for event in events:
-        brought, gone = pictures.change(event)
-        if brought or gone:
-            found[event] = {
-                "brought": [blob_json(ref, names) for ref in brought],
-                "gone": [blob_json(ref, names) for ref in gone],
-            }
-    return found
 
 
 def _say_lines(
@@ -245,25 +165,20 @@ def _say_lines(
             say(f"          {words}")
 
 
-def _follow(
-    own: Path,
-    look: Look,
-    count: int,
-    as_json: bool,
-    blobs: Mapping[Event, Mapping[str, Any]],
-) -> NoReturn:
+def _follow(query: Query, count: int) -> NoReturn:
     """Print the newest events, the oldest first, and then each new one."""
+    own = find_root(query.directory) / OWN
     mark = mark_of(own)
-    shown = _confirmed(look(max(count, FOLLOWED), tell_notice))
-    _say_events(shown[:count][::-1], as_json, blobs)
+    shown = _confirmed(query.look(max(count, FOLLOWED), tell_notice))
+    _say_events(query, shown[:count][::-1])
     before = Counter(map(_same, shown))
     while True:
         time.sleep(FOLLOW_SECONDS)
         # The mark is older than what is read after it, so nothing that comes between is missed.
         if (now := mark_of(own)) != mark:
             mark = now
-            found = _confirmed(look(FOLLOWED, ignore, FOLLOWED))
-            _say_events(_unseen(found, before)[::-1], as_json, blobs)
+            found = _confirmed(query.look(FOLLOWED, ignore, FOLLOWED))
+            _say_events(query, _unseen(found, before)[::-1])
             before = Counter(map(_same, found))
 
 
