@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,19 +157,16 @@ async def test_a_creation_never_replaces_what_appeared_meanwhile(
     assert laptop.read(NOTE)["v"] == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("is_deleted", [False, True])
-async def test_once_the_guards_are_known_nothing_replaces_an_edit_of_somebody_else(
-    world: World, time: Time, kind: str, is_deleted: bool
+async def write_over_an_edit(
+    world: World, laptop: Device, writes: Collection[str], *, is_deleted: bool
 ) -> None:
-    laptop = device_on(world, kind, time)
-    laptop.save(NOTE, v=1)
-    await taught(laptop)
+    """Have another client edit the record at the moment of each of `writes`: its edit stays."""
     repo = world.sandbox.repo(world.login.did)
+    theirs: Record = {"$type": "com.example.note", "v": 9}
 
     def edit(call: Call) -> bool:
-        if NOTE in call.paths and call.nsid in (APPLY, DELETE, PUT):
-            repo.put(NOTE, {"$type": "com.example.note", "v": 9})
+        if NOTE in call.paths and call.nsid in writes:
+            repo.put(NOTE, theirs)
         return False
 
     world.sandbox.faults.add(Delay(0), when=edit)
@@ -177,8 +175,19 @@ async def test_once_the_guards_are_known_nothing_replaces_an_edit_of_somebody_el
     else:
         laptop.save(NOTE, v=2)
     await laptop.sync()
-    assert repo.record(NOTE) == {"$type": "com.example.note", "v": 9}
+    assert repo.record(NOTE) == theirs
     assert laptop.read(NOTE)["v"] == (9 if is_deleted else 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_once_the_guards_are_known_nothing_replaces_an_edit_of_somebody_else(
+    world: World, time: Time, kind: str, is_deleted: bool
+) -> None:
+    laptop = device_on(world, kind, time)
+    laptop.save(NOTE, v=1)
+    await taught(laptop)
+    await write_over_an_edit(world, laptop, (APPLY, DELETE, PUT), is_deleted=is_deleted)
 
 
 async def test_without_any_guard_what_a_fresh_look_shows_is_not_written_over(
@@ -274,22 +283,7 @@ async def test_a_guard_that_may_be_honoured_is_sent(
     laptop = timed(world.device(), time)
     laptop.save(NOTE, v=1)
     await laptop.sync()
-    repo = world.sandbox.repo(world.login.did)
-    theirs: Record = {"$type": "com.example.note", "v": 9}
-
-    def edit(call: Call) -> bool:
-        if NOTE in call.paths and call.nsid in (PUT, DELETE):
-            repo.put(NOTE, theirs)
-        return False
-
-    world.sandbox.faults.add(Delay(0), when=edit)
-    if is_deleted:
-        laptop.delete(NOTE)
-    else:
-        laptop.save(NOTE, v=2)
-    await laptop.sync()
-    assert repo.record(NOTE) == theirs
-    assert laptop.read(NOTE)["v"] == (9 if is_deleted else 2)
+    await write_over_an_edit(world, laptop, (PUT, DELETE), is_deleted=is_deleted)
 
 
 @pytest.mark.parametrize("kind", KINDS)

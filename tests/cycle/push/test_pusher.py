@@ -241,18 +241,27 @@ async def test_a_record_too_large_alone_teaches_nothing_about_bodies(
     assert laptop.mirror.state.note(KnownBody) is None
 
 
+async def one_of_many(world: World, laptop: Device, answer: Refuse) -> RecordPath:
+    """Save 30 records, and have the PDS answer each write of one of them with `answer`."""
+    await used(world, laptop)
+    for n in range(30):
+        laptop.save(f"com.example.note/n{n:02}", n=n)
+    chosen = RecordPath("com.example.note/n07")
+
+    def concerns(call: Call) -> bool:
+        return chosen in call.paths and call.nsid in WRITES
+
+    world.sandbox.faults.add(answer, times=1000, when=concerns)
+    return chosen
+
+
 @pytest.mark.parametrize(
     "answer", [Refuse(500), Refuse(400, "", "too long"), Refuse(422, "", "too long")], ids=repr
 )
 async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
     world: World, laptop: Device, answer: Refuse
 ) -> None:
-    await used(world, laptop)
-    for n in range(30):
-        laptop.save(f"com.example.note/n{n:02}", n=n)
-    poison = RecordPath("com.example.note/n07")
-    world.sandbox.faults.add(answer, times=1000, when=lambda call: poison in call.paths
-                             and call.nsid in WRITES)  # fmt: skip
+    poison = await one_of_many(world, laptop, answer)
     report = await laptop.sync()
     assert len(report.pushed) == 29
     assert [problem.path for problem in report.problems] == [poison]
@@ -269,12 +278,7 @@ async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
 async def test_a_firewall_that_blocks_one_change_only_refuses_it_never(
     world: World, laptop: Device, answer: Refuse
 ) -> None:
-    await used(world, laptop)
-    for n in range(30):
-        laptop.save(f"com.example.note/n{n:02}", n=n)
-    blocked = RecordPath("com.example.note/n07")
-    world.sandbox.faults.add(answer, times=1000, when=lambda call: blocked in call.paths
-                             and call.nsid in WRITES)  # fmt: skip
+    blocked = await one_of_many(world, laptop, answer)
     pushed: set[RecordPath] = set()
     for _ in range(3):
         report = await laptop.sync()
