@@ -72,6 +72,14 @@ def test_what_is_no_mirror_and_is_named_is_an_error_as_before(home: Path) -> Non
     assert status("--all", "--ignored").exit_code == 2
 
 
+def test_who_has_no_mirror_at_all_learns_that(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncd.mirror.every.find._running", lambda _: [])
+    (home / ".config" / "syncd" / "mirrors.toml").unlink()
+    ran = status()
+    assert isinstance(ran.exception, FolderWrong)
+    assert ran.exception.exit_code == 78
+
+
 def test_a_broken_mirror_is_a_row_with_its_cause_and_the_others_are_shown(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
