@@ -147,12 +147,12 @@ def read_record(
     Raises OSError: the file cannot be opened, or is gone.
     """
     try:
-        content, now, is_open = _read_watched(directory, name)
-        if texts is not None:
-            texts.meet(path, content, now.digest)
+        content, now, is_open = _read_watched(directory, name, known)
         if known is not None and known.digest == now.digest:
             # Old content can be trusted even while the file is open: it was read before.
             return now.seen(path, known.cid, seen_ns=seen_ns)
+        if texts is not None:
+            texts.meet(path, content, now.digest)
         if is_open and seen_ns < max(now.mtime_ns, now.ctime_ns) + IDLE_NS:
             return Problem(path, "another program has it open for writing", _WRITING_HINT)
         cid = cid_of_text(form, content, split_record_path(path)[0])
@@ -194,10 +194,23 @@ def read_agreed(
     return Seen(path, *_stamp(now), seen_ns, digest, cid)
 
 
-def _read_watched(directory: int, name: str) -> tuple[bytes, FileStat, bool]:
-    """Read as `read_file` does; say also whether a program had the file open for writing."""
+def _read_watched(directory: int, name: str, known: Seen | None) -> tuple[bytes, FileStat, bool]:
+    """Read as `read_file` does; say also whether a program had the file open for writing.
+
+    Of the content of `known` that is not asked, if the stat says that the file has it.
+    """
     descriptor = os.open(name, _READ, dir_fd=directory)
     try:
+        if known is not None and _stamp(os.fstat(descriptor)) == (
+            known.inode,
+            known.size,
+            known.mtime_ns,
+            known.ctime_ns,
+        ):
+            content, now = _read_open(descriptor)
+            if now.digest == known.digest:
+                return content, now, False
+            os.lseek(descriptor, 0, os.SEEK_SET)
         lease = linux.take_lease(descriptor)
         content, now = _read_open(descriptor)
         return content, now, not lease.holds()

@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from syncd.atproto.cid import cid_of_block
 from syncd.atproto.data import cid_of
 from syncd.errors import FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain, printable
-from syncd.folder.read import IDLE_NS, is_at_rest, read_agreed, read_file, read_record
+from syncd.folder.read import IDLE_NS, Texts, is_at_rest, read_agreed, read_file, read_record
 from syncd.model import Problem, RecordPath, Seen
 
 
@@ -88,6 +90,23 @@ def test_a_new_content_does_not_count_while_a_program_has_the_file_open_for_writ
         whole = read_record(directory, "x.json", path, known, seen_ns=time.time_ns())
         assert isinstance(whole, Seen)
         assert whole.cid != known.cid
+
+
+def test_a_content_of_the_same_time_and_size_is_new_all_the_same(tmp_path: Path) -> None:
+    """Two changes within one tick of a file system's clock leave equal stats."""
+    path, file = RecordPath("com.example.note/x"), tmp_path / "x.json"
+    file.write_bytes(b'{"$type": "com.example.note", "a": 1}')
+    with opened(tmp_path) as directory:
+        seen = read_record(directory, "x.json", path, None, seen_ns=time.time_ns())
+        assert isinstance(seen, Seen)
+        before = replace(seen, digest=b"\0" * 32, cid=cid_of_block(b"before"))
+        texts = Texts()
+        again = read_record(directory, "x.json", path, before, seen_ns=1, texts=texts)
+        assert again == replace(seen, seen_ns=1)
+        assert texts.get(seen.digest) == file.read_bytes()
+        with file.open("r+b"):
+            written = read_record(directory, "x.json", path, before, seen_ns=time.time_ns())
+        assert isinstance(written, Problem)
 
 
 def test_a_file_is_at_rest_only_with_the_right_content_and_no_writer(tmp_path: Path) -> None:
