@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -106,6 +107,8 @@ class Watcher(FileSystemEventHandler):
         self._queue: Queue | None = None
         self._observer: BaseObserver | None = None
         self._woken = asyncio.Event()
+        self._noted_at = 0.0
+        self._events = deque[tuple[str, bool, bool]]()
         self._paths: set[RecordPath] = set()
         self._unfinished: set[RecordPath] = set()
         self._everywhere = False
@@ -168,7 +171,8 @@ class Watcher(FileSystemEventHandler):
             self._look_again()
             return None
         deadline = self._now() + max_seconds
-        lately = {path for path, at in self._recent.items() if self._now() - at < quiet_seconds}
+        since = self._now()
+        lately = {path for path, at in self._recent.items() if since - at < quiet_seconds}
         while (left := deadline - self._now()) > 0:
             self._woken.clear()
             was_busy = self._is_git_busy()
@@ -176,7 +180,9 @@ class Watcher(FileSystemEventHandler):
             if was_busy:
                 deadline = self._now() + max_seconds
             wait = quiet_seconds / 4 if was_busy else self._quiet(quiet_seconds, lately)
-            is_woken = await self._is_woken(min(wait, left))
+            is_woken = await self._is_noted(wait, since, left)
+            # Git's last events have the whole time to arrive, counted from its end.
+            since = self._now() if was_busy else since
             # Git may have started or ended during the wait: in both cases its events are to come.
             if not (is_woken or was_busy or self._is_git_busy()):
                 break
@@ -184,6 +190,18 @@ class Watcher(FileSystemEventHandler):
         if self._everywhere and self._is_refused:
             self._look_again()
         return self._take()
+
+    async def _is_noted(self, seconds: float, since: float, most: float) -> bool:
+        """Wait until `seconds` after `since` and the last note, `most` seconds at most.
+
+        Return whether something was noted meanwhile.
+        """
+        if len(self._paths) <= FEW_PATHS:
+            return await self._is_woken(min(seconds, most))
+        # Whatever comes, the quiet time stays the same: so no event of thousands has to end a wait.
+        last = self._noted_at
+        await asyncio.sleep(min(most, max(since, last) + seconds - self._now()))
+        return self._noted_at > last
 
     def _quiet(self, seconds: float, lately: set[RecordPath]) -> float:
         """Return the quiet time to wait for; `lately` are the records of the last changes."""
@@ -232,7 +250,10 @@ class Watcher(FileSystemEventHandler):
         for name, is_finished in ((event.src_path, is_closed), (event.dest_path, True)):
             if name:
                 relative = os.path.relpath(os.fsdecode(name), self._root)
-                self._schedule(self._note, relative, event.is_directory, is_finished)
+                self._events.append((relative, event.is_directory, is_finished))
+                # One call takes all that came until then: git writes thousands of files at once.
+                if len(self._events) == 1:
+                    self._schedule(self._note_all)
 
     def _note_loss(self, *, is_overflow: bool) -> None:
         self.overflows += is_overflow
@@ -263,6 +284,10 @@ class Watcher(FileSystemEventHandler):
 
     # Called in the event loop.
 
+    def _note_all(self) -> None:
+        while self._events:
+            self._note(*self._events.popleft())
+
     def _note(self, relative: str, is_directory: bool, is_finished: bool) -> None:
         collection, *inside = relative.split("/")
         # A directory came or went with any number of files: their events may never have been seen.
@@ -282,13 +307,14 @@ class Watcher(FileSystemEventHandler):
                 self._note_everywhere()
             return
         self._paths.add(path)
+        self._noted_at = self._now()
         (self._unfinished.discard if is_finished else self._unfinished.add)(path)
         self._woken.set()
         if len(self._paths) > MAX_PATHS:
             self._note_everywhere()
 
     def _note_everywhere(self) -> None:
-        self._paths, self._everywhere = set(), True
+        self._paths, self._everywhere, self._noted_at = set(), True, self._now()
         self._woken.set()
 
     def _is_ours(self, collection: str) -> bool:
