@@ -7,7 +7,7 @@ Source: https://atproto.com/specs/repository
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 
 from syncd.atproto.cid import Cid
@@ -154,9 +154,14 @@ def remote_of(head: Head, path: RecordPath, get: Get) -> Cid | None:
     return lookup(head.data, path, get)
 
 
-def remotes_of(head: Head, paths: Iterable[RecordPath], get: Get) -> dict[RecordPath, Cid]:
-    """Return the CIDs of those of `paths` in the tree, reading each node on the way once."""
-    found = lookup_all(head.data, paths, get)
+def remotes_of(
+    head: Head,
+    paths: Iterable[RecordPath],
+    get: Get,
+    prefetch: Callable[[list[Cid]], None] | None = None,
+) -> dict[RecordPath, Cid]:
+    """Return the CIDs of those of `paths` in the tree, as `lookup_all` finds them."""
+    found = lookup_all(head.data, paths, get, prefetch)
     return {RecordPath(path): cid for path, cid in found.items()}
 
 

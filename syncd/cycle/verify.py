@@ -55,7 +55,7 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
     folder, now_ns = workspace.folder, workspace.clock_ns()
     base, items = state.base(), state.waiting()
     look = scan(folder, known={}, expected=base, now_ns=now_ns, in_scope=config.covers, agreed=base)
-    versions = Versions(base, base, state.block, folder.forms)
+    versions = Versions(base, base, state.block, state.blocks, folder.forms)
     look = with_inexact(folder, look, base, versions, now_ns)
     known = _known(state, base, look, {item.path for item in items})
     tree, broken = _tree(state, head, base)

@@ -171,6 +171,13 @@ class State:
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
+    def nodes(self, cids: Collection[Cid]) -> dict[Cid, bytes]:
+        """Return those of these nodes of the kept tree that `node` returns."""
+        keys = sorted(map(bytes, cids))
+        with explaining(self._path):
+            rows = rows_of(self._sql, "SELECT cid, block FROM node WHERE cid IN ({})", keys)
+            return {Cid(cid): block for cid, block in rows if is_content_of(block, Cid(cid))}
+
     def kept_node(self, cid: Cid) -> bytes:
         """Return a node of the tree of the kept head, all of which is here. Raises StateDamaged."""
         block = self.node(cid)

@@ -84,6 +84,15 @@ def test_many_records_of_base_are_those_that_one_by_one_come_back(state: State) 
     assert state.blocks({}) == {}
 
 
+def test_many_nodes_are_read_at_once_without_those_that_are_damaged(state: State) -> None:
+    blocks = {cid_of_block(bytes((n,))): bytes((n,)) for n in range(3)}
+    gone, damaged, good = blocks
+    kept = {cid: block for cid, block in blocks.items() if cid != gone}
+    state.record(Memory(added_nodes={**kept, damaged: b"another"}))
+    assert state.nodes(blocks) == {good: blocks[good]}
+    assert state.nodes([]) == {}
+
+
 def test_the_kept_tree_is_compared_node_by_node(state: State) -> None:
     state.record(Memory(head=HEAD, added_nodes={B: b"b", C: b"c"}))
     assert state.has_nodes({B: b"b"})

@@ -88,26 +88,37 @@ def lookup(root: Cid, key: str, get: Get) -> Cid | None:
     return None
 
 
-def lookup_all(root: Cid, keys: Iterable[str], get: Get) -> dict[str, Cid]:
+def lookup_all(
+    root: Cid, keys: Iterable[str], get: Get, prefetch: Callable[[list[Cid]], None] | None = None
+) -> dict[str, Cid]:
     """Look up many keys; return the CIDs of those in the tree. Same result as `lookup` for each.
 
-    Reads and checks each node on the way once. Raises MissingBlocks and BadTree.
+    Reads and checks each node on the way once. `prefetch` hears which nodes of one level are asked
+    for next. Raises MissingBlocks and BadTree.
     """
     found: dict[str, Cid] = {}
     wanted = sorted(set(keys))
-    stack = [(Link(root), wanted)] if wanted else []
-    while stack:
-        link, wanted = stack.pop()
-        node = load(link, get)
-        for at, entry in enumerate(node.entries):
-            before, wanted = _parted(wanted, entry.key)
-            if wanted and wanted[0] == entry.key:
-                found[entry.key], wanted = entry.value, wanted[1:]
-            if before and (below := gap(link, node, at)):
-                stack.append((below, before))
-        if wanted and (below := gap(link, node, len(node.entries))):
-            stack.append((below, wanted))
+    level = [(Link(root), wanted)] if wanted else []
+    while level:
+        if prefetch is not None:
+            prefetch([link.cid for link, _ in level])
+        level = [below for link, wanted in level for below in _met(link, wanted, get, found)]
     return found
+
+
+def _met(
+    link: Link, wanted: list[str], get: Get, found: dict[str, Cid]
+) -> Iterator[tuple[Link, list[str]]]:
+    """Add the `wanted` keys of a node to `found`; yield the links to the others, with these."""
+    node = load(link, get)
+    for at, entry in enumerate(node.entries):
+        before, wanted = _parted(wanted, entry.key)
+        if wanted and wanted[0] == entry.key:
+            found[entry.key], wanted = entry.value, wanted[1:]
+        if before and (below := gap(link, node, at)):
+            yield below, before
+    if wanted and (below := gap(link, node, len(node.entries))):
+        yield below, wanted
 
 
 def _parted(keys: list[str], at: str) -> tuple[list[str], list[str]]:

@@ -23,7 +23,10 @@ from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 from syncd.values import dataclass
 
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
+BlocksOf = Callable[[Mapping[RecordPath, Cid]], Mapping[RecordPath, bytes]]
 
+_AT_ONCE = 500
+"""So many records of base are read at once: their blocks take memory."""
 _HINT = (
     "undo the edit, or replace that value too, by one that a record can have: a whole "
     "number, a text, a well-formed link or blob"
@@ -38,12 +41,26 @@ class Versions:
 
     Attributes:
         block_of: Returns the record of a path and CID; None if it is not at hand.
+        blocks_of: Returns the records of many paths that base has, at the cost of few reads.
     """
 
     base: Snapshot
     remote: Snapshot
     block_of: BlockOf
+    blocks_of: BlocksOf
     forms: Forms
+
+    def reading(self, paths: Iterable[RecordPath]) -> Versions:
+        """Return the same versions, with the records of base at `paths` read at once."""
+        base = self.base
+        cids = {path: base[path] for path in paths if path in base and base[path].is_block}
+        blocks, block_of = self.blocks_of(cids), self.block_of
+
+        def known(path: RecordPath, cid: Cid) -> bytes | None:
+            is_read = path in blocks and cids[path] == cid
+            return blocks[path] if is_read else block_of(path, cid)
+
+        return replace(self, block_of=known)
 
     def inexact(self, path: RecordPath, side: Snapshot) -> tuple[Cid, bytes] | None:
         """Return the CID and block of `side`, if the block is at hand and no file can hold it."""
@@ -67,8 +84,10 @@ def with_inexact(
     if not doubtful:
         return look
     seen, problems = dict(look.seen), dict(look.problems)
-    for path in doubtful:
-        found = _judge(folder, path, versions, now_ns, look.problems.get(path))
+    for at, path in enumerate(doubtful):
+        if at % _AT_ONCE == 0:
+            near = versions.reading(doubtful[at : at + _AT_ONCE])
+        found = _judge(folder, path, near, now_ns, look.problems.get(path))
         if isinstance(found, Seen):
             seen[path] = found
             problems.pop(path, None)

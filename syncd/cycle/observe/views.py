@@ -131,7 +131,11 @@ def bring_sides(
     base = _without(found.base, regained)
     folder = workspace.folder
     versions = Versions(
-        base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid), folder.forms
+        base,
+        remote,
+        lambda path, cid: state.block(path, cid) or sight.get(cid),
+        state.blocks,
+        folder.forms,
     )
     look = with_inexact(folder, found.look, paths, versions, now_ns)
     look, attached, unread = with_attached(workspace, look, paths, base, remote, reading)
@@ -349,7 +353,9 @@ def _remote(sight: Sight, state: State, paths: Collection[RecordPath]) -> dict[R
     if view.is_whole:
         return fetched
     kept = (path for path in paths if path not in view.changes)
-    return fetched | remotes_of(view.head, kept, first_of(sight.get, state.kept_node))
+    nodes: dict[Cid, bytes] = {}
+    get = first_of(sight.get, nodes.get, state.kept_node)
+    return fetched | remotes_of(view.head, kept, get, lambda cids: nodes.update(state.nodes(cids)))
 
 
 def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:

@@ -88,14 +88,16 @@ def test_many_keys_are_looked_up_as_one_by_one(
 def test_many_keys_cost_each_node_on_their_way_once(mapped: Mapped, some: set[str]) -> None:
     root, blocks = build(mapped)
     asked: list[Cid] = []
+    levels: list[list[Cid]] = []
 
     def get(cid: Cid) -> bytes | None:
+        assert cid in levels[-1], "each is named before it is asked for"
         asked.append(cid)
         return blocks.get(cid)
 
-    lookup_all(root, some, get)
+    lookup_all(root, some, get, levels.append)
     needed = {cid for key in some for cid in proof(root, key, blocks.get)}
-    assert sorted(asked) == sorted(needed)
+    assert sorted(asked) == sorted(needed) == sorted(cid for each in levels for cid in each)
 
 
 @given(mappings, keys)
