@@ -19,8 +19,8 @@ from docs import tab
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.syntax import Did
-from syncd.cli.arguments.known import FILE
 from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
+from syncd.prepared.known import FILE
 from syncd.state import create_state
 from tests.docs.markdown import ROOT
 from tests.programs import program
