@@ -58,8 +58,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command name -> (module in syncd.cli.commands, one line of help)."""
 
-LOOKING = ("sync", "status")
-"""Commands that look at all files first and need long for the imports before that."""
+LOOKING = {"sync": 1, "status": 2}
+"""Commands that look at all files first, and the processes that list these during the imports.
+
+Those of `sync` take longer than one process needs; a second one would only take time from them.
+"""
 _USUAL_ROOM = 52
 """The least columns of a terminal for which click lays out help."""
 _BOTH_WAYS = "'syncd sync' sends your changes and brings those of others"
@@ -109,7 +112,7 @@ class Commands(Suggesting):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name in LOOKING and not ctx.resilient_parsing:
-            _begin_to_look(ctx)
+            _begin_to_look(ctx, LOOKING[cmd_name])
         import_ = _imported if self.is_process else import_module
         module = import_(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
         # `help` is a name of Python's own.
@@ -130,12 +133,12 @@ def _narrow() -> int | None:
     return None
 
 
-def _begin_to_look(ctx: click.Context) -> None:
+def _begin_to_look(ctx: click.Context, processes: int) -> None:
     """Start to list the files of a large mirror while this process imports its modules."""
     share, nearest = map(import_module, ("syncd.folder.share", "syncd.folder.top.nearest"))
     top = nearest.nearest_top(ctx.params.get("directory") or Path.cwd())
     if top is not None:
-        share.begin(top)
+        share.begin(top, processes)
         ctx.call_on_close(share.end)
 
 

@@ -2,7 +2,7 @@
 
 A stat is cheap, but 100,000 stats are most of the cost of a scan of an unchanged folder. The second
 process inherits the open directories and prints only fingerprints. A command that will look at the
-folder begins before it imports what it needs for that: then two processes do all of them.
+folder begins before it imports what it needs for that: then one or two processes do all.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ _began_ns: list[int] = []
 """When the first one began, in nanoseconds of the wall clock; empty if none did."""
 
 
-def begin(root: Path) -> None:
+def begin(root: Path, processes: int = 1) -> None:
     """Start to fingerprint the collections of a large folder; `fingerprints` takes the results.
 
+    `processes`: 1, or 2 for half of them each.
     What changes from now on is seen by the next look.
     """
     with suppress(OSError):
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             now_ns = time.time_ns()
-            if others := _start_below(folder):
+            if others := _start_below(folder, processes):
                 _begun[_identity(folder)] = others
                 _began_ns.append(now_ns)
         finally:
@@ -59,13 +60,13 @@ def end() -> None:
                 process.kill()
 
 
-def _start_below(folder: int) -> list[subprocess.Popen[bytes]]:
-    """Start a process for each half of the collections of a large folder."""
+def _start_below(folder: int, processes: int) -> list[subprocess.Popen[bytes]]:
+    """Start one process or two on the collections of a large folder."""
     names = list(filter(stamps.is_like_nsid, os.listdir(folder)))
     sizes = [os.stat(name, dir_fd=folder, follow_symlinks=False).st_size for name in names]
     if sum(sizes) <= SHARE_BYTES:
         return []
-    half = set(_half(_largest_first(sizes), sizes))
+    half = set(_half(_largest_first(sizes), sizes)) if processes > 1 else set[int]()
     others = set(range(len(names))) - half
     started = (
         _start([folder], stamps.BELOW, words=[names[at] for at in sorted(each)])

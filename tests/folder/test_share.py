@@ -46,11 +46,15 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return here
 
 
-def test_what_was_begun_is_taken_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_was_begun_is_taken_once(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
     right = fingerprints_of(folder, [NOTE, POST])
     assert all(right.values())
     here = counted(monkeypatch)
-    share.begin(folder.root)
+    share.begin(folder.root, processes)
+    assert [len(each) for each in share._begun.values()] == [processes]
     assert (fingerprints_of(folder, [NOTE, POST]), here) == (right, [])
     (folder.root / NOTE / "new.json").write_text("{}")
     later = fingerprints_of(folder, [NOTE, POST])
@@ -101,7 +105,7 @@ def test_without_a_process_this_one_lists_them(
 
 def test_nothing_is_taken_of_a_process_that_was_stopped(folder: Folder) -> None:
     right = fingerprints_of(folder, [NOTE, POST])
-    share.begin(folder.root)
+    share.begin(folder.root, processes=2)
     ((first, _),) = share._begun.values()
     time.sleep(0.2)
     first.send_signal(signal.SIGKILL)
@@ -109,7 +113,7 @@ def test_nothing_is_taken_of_a_process_that_was_stopped(folder: Folder) -> None:
 
 
 def test_what_nobody_takes_is_ended(folder: Folder) -> None:
-    share.begin(folder.root)
+    share.begin(folder.root, processes=2)
     (processes,) = share._begun.values()
     assert len(processes) == 2
     share.end()
