@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 120
 RECORDS = 100_000
 CPU_SECONDS = 0.1
 """What a Tab may take on a machine that imports click in 0.04 s."""
-IMPORTS_OF_CLICK = 4
+IMPORTS_OF_CLICK = 3
 """The same as a multiple of what click takes: a slow or busy machine takes longer for both."""
 LIKE = "app.bsky.feed.like"
 SHELLS = {
