@@ -44,7 +44,7 @@ TABS: dict[str, frozenset[str]] = {
     "syncd blob ls --j": frozenset(),
     "syncd help tut": frozenset(),
     "syncd new com": NAMES,
-    "syncd publish com": NAMES,
+    "syncd publish com": frozenset(),
     "syncd lexicon show app": NAMES | {"syncd.lexicons", "syncd.lexicons.bundle"},
     "syncd logout did": frozenset(
         {"syncd.errors", "syncd.private", "syncd.private.directory", "syncd.trouble"}

@@ -21,6 +21,7 @@ from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.syntax import Did
 from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
 from syncd.prepared.known import FILE
+from syncd.prepared.offer import OFFERS
 from syncd.state import create_state
 from tests.docs.markdown import ROOT
 from tests.programs import program
@@ -95,6 +96,11 @@ def mirror(tmp_path: Path) -> Path:
     syncd.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m syncd "$@"\n')
     syncd.chmod(0o755)
     return mirror
+
+
+def test_a_draft_in_a_directory_that_is_no_collection_is_not_offered(mirror: Path) -> None:
+    (mirror / "com.example.Bad_" / "other.draft.json").write_text("{}")
+    assert OFFERS["publish"](mirror, "com.example") == ["com.example.note/first.draft.json"]
 
 
 def environ_of(mirror: Path) -> dict[str, str]:
