@@ -1,18 +1,21 @@
-"""Write what Tab knows of the commands into commands.json: `python -m docs.tab`.
+"""Write what syncd knows of its commands without them: `python -m docs.tab`.
 
-It asks the commands themselves. A test compares the file with them.
+commands.json is for Tab and help.json for --help, both in syncd/prepared. It asks the commands
+themselves. Tests compare the files with them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from syncd.cli import cli
-from syncd.cli.arguments.known import FILE
-from syncd.cli.arguments.offer import OFFERS
+from syncd.cli import COMMANDS, cli
+from syncd.prepared import help as prepared_help
+from syncd.prepared import known
+from syncd.prepared.offer import OFFERS
 
 OFFERED_OPTION = {"blob add": "record"}
 """The option whose value is offered, in the place of the first argument."""
@@ -20,30 +23,58 @@ OFFERED_OPTION = {"blob add": "record"}
 
 def describe() -> dict[str, Any]:
     """Return every command by name, as commands.json has it."""
-    return _commands(cli, click.Context(cli), "")
+    found = _command(cli, _context(cli), "")["commands"]
+    # For a person who chooses a command: the line of `syncd --help`.
+    return {name: each | {"line": COMMANDS[name][1]} for name, each in found.items()}
 
 
-def _commands(group: click.Group, above: click.Context, path: str) -> dict[str, Any]:
-    found = {}
-    for name in group.list_commands(above):
-        command = group.get_command(above, name)
+def describe_syncd() -> dict[str, Any]:
+    """Return `syncd` itself, as commands.json has it, without the commands."""
+    return {**_command(cli, _context(cli), ""), "commands": {}}
+
+
+def help_texts() -> dict[str, str]:
+    """Return what --help prints of each command at the usual width, by the words after `syncd`."""
+    return dict(_texts(cli, _context(cli), ""))
+
+
+def _context(command: click.Command, above: click.Context | None = None) -> click.Context:
+    name = "syncd" if above is None else command.name
+    # click leaves two columns free.
+    settings: dict[str, Any] = {"terminal_width": prepared_help.WIDTH - 2}
+    settings |= command.context_settings
+    return click.Context(command, parent=above, info_name=name, **settings)
+
+
+def _texts(command: click.Command, context: click.Context, path: str) -> Iterator[tuple[str, str]]:
+    yield path, context.get_help() + "\n"
+    if isinstance(command, click.Group):
+        for name, each in _below(command, context):
+            yield from _texts(each, _context(each, context), f"{path} {name}".strip())
+
+
+def _below(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         assert command is not None
         if not command.hidden:
-            found[name] = _command(command, above, f"{path} {name}".strip())
-    return found
+            yield name, command
 
 
-def _command(command: click.Command, above: click.Context, path: str) -> dict[str, Any]:
-    params = [each for each in command.params if not getattr(each, "hidden", False)]
+def _command(command: click.Command, context: click.Context, path: str) -> dict[str, Any]:
+    params = [each for each in command.get_params(context) if not getattr(each, "hidden", False)]
     first = next((each.name for each in params if isinstance(each, click.Argument)), None)
     offered = OFFERED_OPTION.get(path, first) if path in OFFERS else None
-    known: dict[str, Any] = {
-        "line": command.get_short_help_str(limit=80),
+    described: dict[str, Any] = {
+        "line": command.get_short_help_str(),
         "takes": [_taken(each, is_offered=each.name == offered) for each in params],
     }
     if isinstance(command, click.Group):
-        known["commands"] = _commands(command, click.Context(command, parent=above), path)
-    return known
+        described["commands"] = {
+            name: _command(each, _context(each, context), f"{path} {name}".strip())
+            for name, each in _below(command, context)
+        }
+    return described
 
 
 def _taken(param: click.Parameter, *, is_offered: bool) -> dict[str, Any]:
@@ -67,9 +98,16 @@ def _value(kind: click.ParamType[Any]) -> str | list[str]:
 
 def text() -> str:
     """Return the text of commands.json: a line for each command of syncd."""
-    lines = (f'"{name}": {json.dumps(known)}' for name, known in describe().items())
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    lines = (f'"{name}": {json.dumps(each)}' for name, each in describe().items())
+    head = json.dumps(describe_syncd()).removesuffix("}}")
+    return head + "\n" + ",\n".join(lines) + "\n}}\n"
+
+
+def text_of_help() -> str:
+    """Return the text of help.json: a line for each command."""
+    return json.dumps(help_texts(), indent=0, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
+    known.FILE.write_text(text(), encoding="utf-8")
+    prepared_help.FILE.write_text(text_of_help(), encoding="utf-8")

@@ -50,6 +50,7 @@ ELSEWHERE: Mapping[str, str] = {
     "tests/editors": "tries programs of others, and watchdog, of which there is one version",
     "tests/reference": "tries a PDS that does not run here",
     "tests/cli/test_tab.py": "asks shells, and measures",
+    "tests/prepared": "compares texts with those of one version of click",
     "tests/cli/commands/test_held.py": "plays brakes in memory, which tests/cycle/decide tries",
     "tests/contract/test_push_answers.py": (
         "plays over and over, with more answers, what tests/contract/test_push_table.py plays"

@@ -598,6 +598,12 @@ MUTANTS = (
         "tests/test_typedjson.py",
     ),
     Mutant(
+        "an option offered after --", "prepared/tab.py",
+        "    if is_option and \"--\" not in words:\n",
+        "    if is_option:\n",
+        "tests/prepared/test_prepared.py", "click",
+    ),
+    Mutant(
         "the report of each cycle kept", "cli/host/reporter.py",
         "        self.tally.add(report, now - self._started, now)\n",
         "        self.tally.add(report, now - self._started, now)\n"

@@ -72,6 +72,7 @@ FLOORS: dict[str, int] = {
     "daemon": 6,
     "sandbox": 6,
     "doctor": 6,
+    "prepared": 6,
     "cli": 7,
     "__main__": 8,
 }
@@ -131,7 +132,7 @@ LIBRARIES: dict[str, Library] = {
     "cbor2": Library(
         frozenset({"atproto"}), "reads DAG-CBOR in C; what it is lax about is checked"
     ),
-    "click": Library(frozenset({"cli"}), "parses command lines and completes them in three shells"),
+    "click": Library(frozenset({"cli"}), "parses command lines, and lays out their help"),
     "cryptography": Library(frozenset({"atproto"}), "signs and verifies on k256 and p256"),
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),

@@ -1,6 +1,6 @@
 """The command line: one function per subcommand, text or JSON, exit codes. Nothing else prints.
 
-Commands are imported when they are called, so that `syncd --help` stays fast.
+Commands are imported when they are called, so that none waits for the imports of another.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from syncd.cli.screen.suggest import Suggesting
 
@@ -60,12 +58,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command name -> (module in syncd.cli.commands, one line of help)."""
 
-LOOKING = ("sync", "status")
-"""Commands that look at all files first and need long for the imports before that."""
+LOOKING = {"sync": 1, "status": 2}
+"""Commands that look at all files first, and the processes that list these during the imports.
+
+Those of `sync` take longer than one process needs; a second one would only take time from them.
+"""
 _USUAL_ROOM = 52
 """The least columns of a terminal for which click lays out help."""
-_ASKED_BY_TAB = "_SYNCD_COMPLETE"
-"""The variable by which the script of a shell asks; click makes its name from the program's."""
 _BOTH_WAYS = "'syncd sync' sends your changes and brings those of others"
 MEANT: dict[str, str] = {
     **dict.fromkeys(("push", "pull", "fetch", "update", "commit"), _BOTH_WAYS),
@@ -112,13 +111,8 @@ class Commands(Suggesting):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        if ctx.resilient_parsing:
-            # A Tab asks what a command takes, and has no time for the command.
-            from syncd.cli.arguments.known import known_command  # noqa: PLC0415
-
-            return known_command(cmd_name)
-        if cmd_name in LOOKING:
-            _begin_to_look(ctx)
+        if cmd_name in LOOKING and not ctx.resilient_parsing:
+            _begin_to_look(ctx, LOOKING[cmd_name])
         import_ = _imported if self.is_process else import_module
         module = import_(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
         # `help` is a name of Python's own.
@@ -128,14 +122,6 @@ class Commands(Suggesting):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the names and options that match. Imports no command, so that a Tab is fast."""
-        found = (
-            (name, line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)
-        )
-        items = [CompletionItem(name, help=line) for name, line in found]
-        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 def _narrow() -> int | None:
@@ -147,12 +133,12 @@ def _narrow() -> int | None:
     return None
 
 
-def _begin_to_look(ctx: click.Context) -> None:
+def _begin_to_look(ctx: click.Context, processes: int) -> None:
     """Start to list the files of a large mirror while this process imports its modules."""
     share, nearest = map(import_module, ("syncd.folder.share", "syncd.folder.top.nearest"))
     top = nearest.nearest_top(ctx.params.get("directory") or Path.cwd())
     if top is not None:
-        share.begin(top)
+        share.begin(top, processes)
         ctx.call_on_close(share.end)
 
 
@@ -204,17 +190,6 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
 
 
 def main() -> None:
-    """Run the command line, or answer a Tab. Every failure is a sentence and an exit code."""
-    if _ASKED_BY_TAB in os.environ:
-        # What a command needs to speak would take half of the time that a Tab has.
-        answer_tab()
-    else:
-        Commands.is_process = True
-        import_module("syncd.cli.ending").end_with(cli)
-
-
-def answer_tab() -> None:
-    """Print what Tab offers, and end the process: click does so."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    cli(prog_name="syncd")
+    """Run the command line. Every failure is a sentence and an exit code."""
+    Commands.is_process = True
+    import_module("syncd.cli.ending").end_with(cli)

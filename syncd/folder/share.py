@@ -2,7 +2,7 @@
 
 A stat is cheap, but 100,000 stats are most of the cost of a scan of an unchanged folder. The second
 process inherits the open directories and prints only fingerprints. A command that will look at the
-folder begins before it imports what it needs for that: then that process does all of them.
+folder begins before it imports what it needs for that: then one or two processes do all.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ SHARE_BYTES: Final = 500_000
 """Below this total size of the directories, a second process costs more than it saves."""
 
 
-_begun: dict[tuple[int, int], subprocess.Popen[bytes]] = {}
-"""The process that has begun, by device and inode of the folder."""
+_begun: dict[tuple[int, int], list[subprocess.Popen[bytes]]] = {}
+"""The processes that have begun, by device and inode of the folder."""
 _began_ns: list[int] = []
 """When the first one began, in nanoseconds of the wall clock; empty if none did."""
 
 
-def begin(root: Path) -> None:
+def begin(root: Path, processes: int = 1) -> None:
     """Start to fingerprint the collections of a large folder; `fingerprints` takes the results.
 
+    `processes`: 1, or 2 for half of them each.
     What changes from now on is seen by the next look.
     """
     with suppress(OSError):
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             now_ns = time.time_ns()
-            if _size_below(folder) > SHARE_BYTES and (other := _start([folder], stamps.BELOW)):
-                _begun[_identity(folder)] = other
+            if others := _start_below(folder, processes):
+                _begun[_identity(folder)] = others
                 _began_ns.append(now_ns)
         finally:
             os.close(folder)
@@ -54,13 +55,25 @@ def end() -> None:
     """End a fingerprinting that nobody has taken."""
     _began_ns.clear()
     while _begun:
-        with _begun.popitem()[1] as process:
-            process.kill()
+        for process in _begun.popitem()[1]:
+            with process:
+                process.kill()
 
 
-def _size_below(folder: int) -> int:
-    names = filter(stamps.is_like_nsid, os.listdir(folder))
-    return sum(os.stat(name, dir_fd=folder, follow_symlinks=False).st_size for name in names)
+def _start_below(folder: int, processes: int) -> list[subprocess.Popen[bytes]]:
+    """Start one process or two on the collections of a large folder."""
+    names = list(filter(stamps.is_like_nsid, os.listdir(folder)))
+    sizes = [os.stat(name, dir_fd=folder, follow_symlinks=False).st_size for name in names]
+    if sum(sizes) <= SHARE_BYTES:
+        return []
+    half = set(_half(_largest_first(sizes), sizes)) if processes > 1 else set[int]()
+    others = set(range(len(names))) - half
+    started = (
+        _start([folder], stamps.BELOW, words=[names[at] for at in sorted(each)])
+        for each in (half, others)
+        if each
+    )
+    return [process for process in started if process is not None]
 
 
 def _identity(directory: int) -> tuple[int, int]:
@@ -70,13 +83,13 @@ def _identity(directory: int) -> tuple[int, int]:
 
 def _taken(folder: int) -> dict[tuple[int, int], bytes]:
     """Return the results for an open folder, once, by device and inode of each directory."""
-    process = _begun.pop(_identity(folder), None)
-    if process is None:
-        return {}
-    lines = [line.split() for line in process.communicate()[0].decode("ascii").splitlines()]
-    # A process that was stopped may leave half a line.
-    whole = (line for line in lines if process.returncode == 0)
-    return {(int(device), int(inode)): bytes.fromhex(mark) for device, inode, mark in whole}
+    found: dict[tuple[int, int], bytes] = {}
+    for process in _begun.pop(_identity(folder), ()):
+        lines = [line.split() for line in process.communicate()[0].decode("ascii").splitlines()]
+        # A process that was stopped may leave half a line.
+        whole = lines if process.returncode == 0 else ()
+        found |= {(int(device), int(inode)): bytes.fromhex(mark) for device, inode, mark in whole}
+    return found
 
 
 def fingerprints(folder: int, directories: Sequence[int]) -> Iterator[bytes]:
@@ -94,12 +107,16 @@ def fingerprints(folder: int, directories: Sequence[int]) -> Iterator[bytes]:
 
 def _shared(directories: Sequence[int]) -> Iterator[bytes]:
     sizes = [os.fstat(directory).st_size for directory in directories]
-    largest = sorted(range(len(sizes)), key=lambda at: (-sizes[at], at))
+    largest = _largest_first(sizes)
     theirs = _half(largest, sizes) if sum(sizes) > SHARE_BYTES else []
     other = _start([directories[at] for at in theirs]) if theirs else None
     ours = {at: stamps.fingerprint_of(directories[at]) for at in largest if at not in theirs}
     found = dict(zip(theirs, _finish(other), strict=False)) if other else {}
     return ((ours | found).get(at, b"") for at in range(len(sizes)))
+
+
+def _largest_first(sizes: Sequence[int]) -> list[int]:
+    return sorted(range(len(sizes)), key=lambda at: (-sizes[at], at))
 
 
 def _half(largest: Sequence[int], sizes: Sequence[int]) -> list[int]:
@@ -115,9 +132,11 @@ def _half(largest: Sequence[int], sizes: Sequence[int]) -> list[int]:
     return theirs
 
 
-def _start(directories: Sequence[int], *how: str) -> subprocess.Popen[bytes] | None:
-    """Start the second process on these directories; None if it cannot be started."""
-    command = [sys.executable, "-I", "-S", stamps.__file__, *how, *map(str, directories)]
+def _start(
+    directories: Sequence[int], *how: str, words: Sequence[str] = ()
+) -> subprocess.Popen[bytes] | None:
+    """Start another process on these directories; None if it cannot be started."""
+    command = [sys.executable, "-I", "-S", stamps.__file__, *how, *map(str, directories), *words]
     try:
         return subprocess.Popen(  # noqa: S603
             command,

@@ -123,8 +123,11 @@ def read_standing(workspace: Workspace) -> Standing:
     account = known_account(state, config)
     pds = (account.pds if account else config.pds) or ""
     conflicts, problems, held = for_a_person(state.waiting())
-    daemon, unpushed = _daemon(workspace), read_unpushed(workspace)
-    sizes = state.collection_sizes()
+    daemon, sizes = _daemon(workspace), state.collection_sizes()
+    shared = [found for found in find_sharing(workspace.root) if not found.is_kept_out]
+    lexicons = count_lexicons(workspace, sizes, most=AT_ONCE)
+    # Last, as it waits for the processes that list a large folder.
+    unpushed = read_unpushed(workspace)
     return Standing(
         at=now,
         did=config.did,
@@ -134,7 +137,7 @@ def read_standing(workspace: Workspace) -> Standing:
         daemon=daemon,
         doubted_rev=state.note(DoubtedRev),
         doubt=workspace.doubt,
-        shared=[found for found in find_sharing(workspace.root) if not found.is_kept_out],
+        shared=shared,
         unwatched=state.note(Unwatched) if daemon.pid else None,
         head=state.head(),
         records=sum(size for name, size in sizes.items() if config.covers(name)),
@@ -148,7 +151,7 @@ def read_standing(workspace: Workspace) -> Standing:
         ledger=read_ledger(state, pds, now),
         last_cycle=state.note(LastCycle),
         no_records=_no_records(workspace, sizes, unpushed.beside),
-        lexicons=count_lexicons(workspace, sizes, most=AT_ONCE),
+        lexicons=lexicons,
         blobs=count_blobs(workspace),
         uploads=uploads_left(workspace, pds),
     )

@@ -10,8 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-
-from syncd.values import dataclass
+from typing import NamedTuple
 
 FirstFrom = Callable[[str], str | None]
 """Returns the first name, in their order, that is not before a text."""
@@ -22,8 +21,7 @@ _BUSY_SECONDS = 0.02
 _LAST = "\U0010ffff"
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """Where names are: a query for the first one that is not before `?`.
 
     Attributes:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.cli.arguments.pages import find_pages
 from syncd.cli.fitted import fitted
+from syncd.prepared.pages import find_pages
 
 PAGES = {page.name: page.read_text(encoding="utf-8") for page in find_pages().values()}
 WIDTHS = (40, 80, 200)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,13 @@ SCRIPT = (
 HELP = frozenset({"syncd.cli", "syncd.errors", "syncd.trouble", "syncd.values", "syncd.waiting"})
 """The parts that `--help` may load."""
 TAB = frozenset(
-    {"syncd.__main__", "syncd.cli", "syncd.cli.arguments", "syncd.cli.arguments.known"}
-    | {"syncd.cli.arguments.offer", "syncd.cli.arguments.pages", "syncd.cli.screen"}
-    | {"syncd.cli.screen.suggest", "syncd.folder", "syncd.folder.top"}
-    | {"syncd.folder.top.nearest", "syncd.state", "syncd.state.peek"}
-    | {"syncd.values", "syncd.values.classes"}
+    {"syncd.__main__", "syncd.prepared", "syncd.prepared.known", "syncd.prepared.offer"}
+    | {"syncd.prepared.pages", "syncd.prepared.tab", "syncd.prepared.typed", "syncd.folder"}
+    | {"syncd.folder.top", "syncd.folder.top.nearest", "syncd.state", "syncd.state.peek"}
 )
 """The modules of syncd that every Tab may load. One that offers some kind of name may load more."""
 NAMES = frozenset({"syncd.atproto", "syncd.atproto.syntax", "syncd.errors"})
+NAMES |= {"syncd.values", "syncd.values.classes"}
 """What tells whether a directory is a collection."""
 TABS: dict[str, frozenset[str]] = {
     "syncd stat": frozenset(),
@@ -44,7 +44,7 @@ TABS: dict[str, frozenset[str]] = {
     "syncd blob ls --j": frozenset(),
     "syncd help tut": frozenset(),
     "syncd new com": NAMES,
-    "syncd publish com": NAMES,
+    "syncd publish com": frozenset(),
     "syncd lexicon show app": NAMES | {"syncd.lexicons", "syncd.lexicons.bundle"},
     "syncd logout did": frozenset(
         {"syncd.errors", "syncd.private", "syncd.private.directory", "syncd.trouble"}
@@ -55,7 +55,7 @@ NEVER_BY_STATUS = frozenset(
     {"syncd.atproto.lexicon.document", "syncd.atproto.lexicon.catalog", "syncd.atproto.xrpc"}
     | {"syncd.atproto.lexicon.checks", "syncd.cycle.lexicons.library"}
     | {"syncd.forms.markdown_form", "syncd.forms.frontmatter", "syncd.forms.by_line"}
-    | {"syncd.mirror.every", "syncd.cli.arguments.offer", "syncd.pds", "syncd.identity"}
+    | {"syncd.mirror.every", "syncd.prepared.offer", "syncd.pds", "syncd.identity"}
     | {"syncd.merge", "asyncio", "cryptography", "difflib", "email", "httpx", "pathspec", "regex"}
     | {"rich", "ruamel"}
 )
@@ -91,11 +91,15 @@ def loaded_by(place: Path, *words: str) -> tuple[str, frozenset[str]]:
 def loaded_by_tab(place: Path, typed: str) -> frozenset[str]:
     """Press Tab after `typed` in a process of its own; return what that had imported."""
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
-    environ = {"HOME": str(place), "PATH": "", "_SYNCD_COMPLETE": "bash_complete", **words}
+    return loaded(place, (), _SYNCD_COMPLETE="bash_complete", **words)
+
+
+def loaded(place: Path, words: Sequence[str], **more: str) -> frozenset[str]:
+    """Run `syncd` in a process of its own; return what that had imported."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "syncd"],
+        [sys.executable, "-X", "importtime", "-m", "syncd", *words],
         cwd=place,
-        env=environ,
+        env={"HOME": str(place), "PATH": "", **more},
         capture_output=True,
         text=True,
         check=True,
@@ -123,9 +127,19 @@ def test_tab_loads_no_command_and_no_more_than_the_names_that_it_offers(
 ) -> None:
     names = loaded_by_tab(mirror, typed)
     ours = {name for name in names if name.partition(".")[0] == "syncd"}
-    assert "syncd.cli.arguments.known" in ours or typed == "syncd stat"
+    assert "syncd.prepared.known" in ours
     assert ours - TAB - TABS[typed] == {"syncd"}
-    assert not below(names, frozenset({"rich", "asyncio", "difflib", "httpx"}))
+    assert not below(names, frozenset({"click", "rich", "asyncio", "difflib", "httpx"}))
+
+
+@pytest.mark.parametrize("typed", ["--help", "sync --help", "lexicon check -h", "help status"])
+def test_the_help_of_a_command_loads_neither_the_command_nor_click(
+    tmp_path: Path, typed: str
+) -> None:
+    names = loaded(tmp_path, typed.split())
+    ours = {name for name in names if name.partition(".")[0] == "syncd"}
+    assert ours == {"syncd", "syncd.prepared", "syncd.prepared.help"}
+    assert "click" not in names
 
 
 def test_status_loads_nothing_that_it_does_not_show(mirror: Path) -> None:

@@ -19,8 +19,9 @@ from docs import tab
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.syntax import Did
-from syncd.cli.arguments.known import FILE
 from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
+from syncd.prepared.known import FILE
+from syncd.prepared.offer import OFFERS
 from syncd.state import create_state
 from tests.docs.markdown import ROOT
 from tests.programs import program
@@ -32,7 +33,7 @@ PATIENCE_SECONDS = 120
 RECORDS = 100_000
 CPU_SECONDS = 0.1
 """What a Tab may take on a machine that imports click in 0.04 s."""
-IMPORTS_OF_CLICK = 4
+IMPORTS_OF_CLICK = 3
 """The same as a multiple of what click takes: a slow or busy machine takes longer for both."""
 LIKE = "app.bsky.feed.like"
 SHELLS = {
@@ -95,6 +96,11 @@ def mirror(tmp_path: Path) -> Path:
     syncd.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m syncd "$@"\n')
     syncd.chmod(0o755)
     return mirror
+
+
+def test_a_draft_in_a_directory_that_is_no_collection_is_not_offered(mirror: Path) -> None:
+    (mirror / "com.example.Bad_" / "other.draft.json").write_text("{}")
+    assert OFFERS["publish"](mirror, "com.example") == ["com.example.note/first.draft.json"]
 
 
 def environ_of(mirror: Path) -> dict[str, str]:

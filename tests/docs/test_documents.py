@@ -13,7 +13,7 @@ import click
 import pytest
 
 from syncd.cli import COMMANDS, cli
-from syncd.cli.arguments.pages import find_pages
+from syncd.prepared.pages import find_pages
 
 from .markdown import DOCUMENTS, ROOT, console_lines, inline_code, links
 

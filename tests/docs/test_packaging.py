@@ -73,7 +73,8 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     pages = {f"syncd/pages/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     pages.add("syncd/pages/SECURITY.md")
     inside = {name for name in names if ".dist-info/" not in name}
-    schemas = {"syncd/cli/schemas/v1.json", "syncd/cli/arguments/commands.json"}
+    prepared = {"syncd/prepared/commands.json", "syncd/prepared/help.json"}
+    schemas = {"syncd/cli/schemas/v1.json", *prepared}
     lexicons = {"syncd/lexicons/bundle.json", "syncd/lexicons/LICENSE-atproto.txt"}
     assert inside == {*modules, *units, *pages, *lexicons, *schemas, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)

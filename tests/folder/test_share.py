@@ -46,11 +46,15 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return here
 
 
-def test_what_was_begun_is_taken_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_was_begun_is_taken_once(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
     right = fingerprints_of(folder, [NOTE, POST])
     assert all(right.values())
     here = counted(monkeypatch)
-    share.begin(folder.root)
+    share.begin(folder.root, processes)
+    assert [len(each) for each in share._begun.values()] == [processes]
     assert (fingerprints_of(folder, [NOTE, POST]), here) == (right, [])
     (folder.root / NOTE / "new.json").write_text("{}")
     later = fingerprints_of(folder, [NOTE, POST])
@@ -101,18 +105,19 @@ def test_without_a_process_this_one_lists_them(
 
 def test_nothing_is_taken_of_a_process_that_was_stopped(folder: Folder) -> None:
     right = fingerprints_of(folder, [NOTE, POST])
-    share.begin(folder.root)
-    (process,) = share._begun.values()
+    share.begin(folder.root, processes=2)
+    ((first, _),) = share._begun.values()
     time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
+    first.send_signal(signal.SIGKILL)
     assert fingerprints_of(folder, [NOTE, POST]) == right
 
 
 def test_what_nobody_takes_is_ended(folder: Folder) -> None:
-    share.begin(folder.root)
-    (process,) = share._begun.values()
+    share.begin(folder.root, processes=2)
+    (processes,) = share._begun.values()
+    assert len(processes) == 2
     share.end()
-    assert process.returncode is not None
+    assert all(process.returncode is not None for process in processes)
     assert share._begun == {}
 
 
@@ -130,7 +135,7 @@ def test_the_program_prints_what_it_is_asked_for(
     root = os.open(folder.root, os.O_RDONLY | os.O_DIRECTORY)
     note = os.open(folder.root / NOTE, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        stamps.main([stamps.BELOW, str(root)])
+        stamps.main([stamps.BELOW, str(root), *os.listdir(root)])  # noqa: PTH208
         below = capsys.readouterr().out.splitlines()
         stamps.main([str(note)])
         (alone,) = capsys.readouterr().out.splitlines()
@@ -138,8 +143,8 @@ def test_the_program_prints_what_it_is_asked_for(
     finally:
         os.close(root)
         os.close(note)
-    # Neither the file and the link that are named like collections, nor what is no NSID.
-    assert len(below) == 2
+    # Neither the files nor the link.
+    assert len(below) == 4
     assert alone in {line.split()[2] for line in below if line.split()[1] == str(inode)}
 
 

@@ -26,8 +26,9 @@ NAMING = {
 SOURCES = ("syncd.folder.", "syncd.merge.")
 """Where that is imported from; other modules may have other things of these names."""
 OTHER_FILES = {
-    "syncd.cli.arguments.known": "what Tab knows of the commands",
-    "syncd.cli.arguments.offer": "lexicon documents, and schemas for editors",
+    "syncd.prepared.known": "what Tab knows of the commands",
+    "syncd.prepared.help": "the texts of --help",
+    "syncd.prepared.offer": "lexicon documents, and schemas for editors",
     "syncd.cycle.lexicons.resolved": "lexicons that were resolved",
     "syncd.mirror.editors.install": "schemas for editors, and settings of them",
     "syncd.mirror.editors.kinds": "which schemas were written, and settings of editors",

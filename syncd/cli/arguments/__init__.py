@@ -1,1 +1,1 @@
-"""What people type after a command: where their names count from, and what Tab offers for them."""
+"""What people type after a command: where their names count from."""

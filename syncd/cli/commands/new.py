@@ -10,7 +10,6 @@ import click
 
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Nsid, parse_nsid
-from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.arguments.places import standing
 from syncd.cli.asking import confirm
 from syncd.cli.commands.conflicts import carry_out
@@ -27,6 +26,7 @@ from syncd.mirror.names import place_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
 from syncd.model import RecordPath
+from syncd.prepared.offer import offer_lexicons
 from syncd.slips import near_name
 
 

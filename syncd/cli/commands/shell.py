@@ -12,9 +12,9 @@ import click
 from click.shell_completion import get_completion_class
 
 from syncd import __version__
-from syncd.cli.arguments.pages import find_pages
 from syncd.cli.fitted import fitted
 from syncd.cli.screen.output import columns, say, say_lines
+from syncd.prepared.pages import find_pages
 
 _NAME = "syncd"
 _TOPICS: Final = ("topics", "topic")

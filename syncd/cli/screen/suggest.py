@@ -52,10 +52,11 @@ def explained(error: click.ClickException, group: click.Group) -> click.ClickExc
 
 def _explained_after(error: click.NoSuchOption, names: Sequence[str]) -> click.ClickException:
     """Return the error; for an option that commands have, say where it belongs."""
-    from syncd.cli.arguments.known import known_command  # noqa: PLC0415 (only a slip needs it)
+    from syncd.prepared.known import known_commands, options_of  # noqa: PLC0415 (for a slip)
 
-    commands = filter(None, map(known_command, names))
-    if not any(error.option_name in each.opts for one in commands for each in one.params):
+    commands = map(known_commands()["commands"].get, names)
+    options = (option for one in commands if one for option in options_of(one))
+    if not any(error.option_name in option["option"] for option in options):
         return error
     where = f"It comes after the command: syncd COMMAND {error.option_name}"
     return click.UsageError(f"{error.message} {where}", error.ctx)

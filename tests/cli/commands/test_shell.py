@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from syncd import __version__
 from syncd.cli import COMMANDS, MEANT, cli, main
-from syncd.cli.arguments.pages import find_pages
 from syncd.cli.commands.shell import EXIT
+from syncd.prepared.pages import find_pages
 from tests.docs.markdown import ROOT, read, table, without_fences
 
 

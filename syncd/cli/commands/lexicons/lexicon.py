@@ -15,7 +15,6 @@ from typing import Any, Final
 import click
 
 from syncd.atproto.syntax import parse_nsid
-from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, say_lines
 from syncd.cli.screen.suggest import Suggesting
@@ -32,6 +31,7 @@ from syncd.mirror.lexicons.linter import (
     place_around,
 )
 from syncd.mirror.names import path_of_uri, uri_in
+from syncd.prepared.offer import offer_lexicons
 from syncd.slips import near_name
 
 FORMATS: Final = ("text", "json", "github")

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cli import loop
-from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.screen.output import NEEDS_A_PERSON, say, say_json
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import Unreachable
@@ -27,6 +26,7 @@ from syncd.mirror.lexicons.updating import (
     wanted_of,
 )
 from syncd.mirror.times import rfc3339
+from syncd.prepared.offer import offer_lexicons
 from syncd.slips import near_name
 
 

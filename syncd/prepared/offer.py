@@ -11,31 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import click
-from click.shell_completion import CompletionItem
-
-from syncd.cli.arguments.pages import find_pages
 from syncd.folder.top.nearest import OWN, nearest_top
+from syncd.prepared.known import known_commands
+from syncd.prepared.pages import find_pages
 from syncd.state.peek import NAMERS, RECORDS, WENT, Names, offers, waiting
 
 Offer = Callable[[Path, str], list[str]]
 """Returns how a word that begins with a text can continue, in the mirror at a directory."""
-
-
-def offered(
-    offer: Offer,
-) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Return the function that offers words for an argument."""
-
-    def complete(ctx: click.Context, _: click.Parameter, start: str) -> list[CompletionItem]:
-        directory = ctx.find_root().params.get("directory") or Path()
-        found: list[str] = []
-        with suppress(OSError):
-            found = offer(Path(directory), start)
-        # The shell knows files better, and a file names its record as well.
-        return [CompletionItem(name) for name in found] or [CompletionItem(start, type="file")]
-
-    return complete
 
 
 def _names(*where: Names) -> Offer:
@@ -58,13 +40,17 @@ def _drafts(directory: Path, start: str) -> Iterator[str]:
     if top is None:
         return
     wanted, slash, stem = start.partition("/")
-    for collection in [wanted] if slash else _directories(top, wanted):
-        yield from (
+    named = (name for name in _listed(top) if name.startswith(wanted) and name.count(".") > 1)
+    for collection in [wanted] if slash else sorted(named):
+        drafts = [
             f"{collection}/{name}"
             # Whatever takes a function call for each of 100,000 names is too slow.
             for name in _listed(top / collection)
             if (".draft." in name or name[0] == "+") and name.startswith(stem) and _is_draft(name)
-        )
+        ]
+        # Asked of few: what knows NSIDs takes as long to load as to list 20,000 names.
+        if drafts and (slash or _is_nsid(collection)):
+            yield from drafts
 
 
 def _is_draft(name: str) -> bool:
@@ -148,10 +134,10 @@ def _checked(directory: Path, start: str) -> list[str]:
 
 def _topics(_: Path, start: str) -> list[str]:
     """Return the commands and the pages of the documentation."""
-    from syncd.cli import COMMANDS  # noqa: PLC0415 (it imports this module)
-
     pages = (name.lower() for name in find_pages() if not name.endswith(".md"))
-    return sorted(name for name in {*COMMANDS, *pages} if name.startswith(start))
+    return sorted(
+        name for name in {*known_commands()["commands"], *pages} if name.startswith(start)
+    )
 
 
 _SCHEMAS = "com.atproto.lexicon.schema"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-_INSTALLED: Final = Path(__file__).parents[2] / "pages"
-_CHECKOUT: Final = Path(__file__).parents[3]
+_INSTALLED: Final = Path(__file__).parents[1] / "pages"
+_CHECKOUT: Final = Path(__file__).parents[2]
 
 
 def find_pages() -> dict[str, Path]:
