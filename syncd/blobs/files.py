@@ -20,7 +20,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import field
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from syncd.atproto.blob import FILE, BlobRef
@@ -30,7 +29,7 @@ from syncd.atproto.data import Record
 from syncd.blobs.hints import HERE, IN_GIT, Hints, name_as, put_it_there
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
 from syncd.blobs.location import place_words
-from syncd.blobs.offered import check_meant, check_offered
+from syncd.blobs.offered import Offered, check_meant
 from syncd.blobs.pointers import stand_in_of
 from syncd.blobs.reading import Around, Reading
 from syncd.blobs.strip import STRIPPERS, stripped
@@ -79,14 +78,14 @@ class Files:
         location: What becomes of a file whose metadata says where it was made.
         most: The most bytes that the PDS takes by its own word, if that is known.
         is_of_git: The folder has what a commit has, and nothing else.
-        worktree: The folder whose git is asked which files it ignores; None: git is not asked.
+        offered: Which files git ignores; None: git is not asked.
         then: The command that continues once a file that lacks is there; empty: there is none.
         reading: Who reads what is too much for one look; None: all is read at once.
     """
 
     open_root: OpenRoot
     location: str = LOCATION_HOLD
-    worktree: Path | None = None
+    offered: Offered | None = None
     most: int | None = None
     is_of_git: bool = False
     then: str = "syncd sync"
@@ -101,8 +100,8 @@ class Files:
         """
         if name not in self._known:
             with self.opened(name) as (file, size):
-                if self.worktree is not None:
-                    check_offered(self.worktree, name)
+                if self.offered is not None:
+                    self.offered.check(name)
                 most = LARGEST if self.most is None else min(self.most, LARGEST)
                 if size > most:
                     raise too_large(name, size, most)

@@ -6,7 +6,9 @@ its owner keeps to this machine. A person at this machine can: by `syncd blob ad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ from syncd.forms import ENDINGS
 from syncd.forms.form import DRAFT
 from syncd.git.commits import Worktree
 from syncd.git.repository import find_repository
+from syncd.values import dataclass
 
 _ADD_HINT: Final = "name another file; if you want this one: syncd blob add FILE --to RECORD"
 
@@ -36,17 +39,45 @@ def check_meant(name: str, parts: Sequence[str]) -> None:
         raise BadData(f'"$file" cannot be {name!r}: {what}', hint="name another file")
 
 
-def check_offered(folder: Path, name: str) -> None:
-    """Raise BadData for a file that git ignores; without git, accept every file."""
-    repository = find_repository(folder)
-    if repository is None:
-        return
-    shown = name if name.isprintable() else ascii(name)
-    try:
-        is_ignored = name in Worktree.at(repository).ignored([name])
-    except GitFailed as error:
-        raise BadData(f"syncd cannot tell whether git ignores {shown}: {error.message}") from error
-    if is_ignored:
-        raise BadData(
-            f"git ignores the file {shown}, so it may not be meant to be public", hint=_ADD_HINT
-        )
+@dataclass(slots=True)
+class Offered:
+    """Which files git ignores in the worktree around `folder`.
+
+    What git said is believed as long as this value is: each look makes a new one.
+    """
+
+    folder: Path
+    _ignored: dict[str, bool] = field(default_factory=dict)
+    _git: list[Worktree] | None = None
+
+    def learn(self, names: Callable[[], Collection[str]]) -> None:
+        """Ask git about all of `names` in one process; without git, do not even make them."""
+        if self._worktrees():
+            # For one odd name, such as one in a submodule, git refuses all: each is asked alone.
+            with suppress(GitFailed):
+                self._ask(names())
+
+    def check(self, name: str) -> None:
+        """Raise BadData for a file that git ignores; without git, accept every file."""
+        shown = name if name.isprintable() else ascii(name)
+        try:
+            if name not in self._ignored:
+                self._ask([name])
+        except GitFailed as error:
+            reason = f"syncd cannot tell whether git ignores {shown}: {error.message}"
+            raise BadData(reason) from error
+        if self._ignored[name]:
+            raise BadData(
+                f"git ignores the file {shown}, so it may not be meant to be public", hint=_ADD_HINT
+            )
+
+    def _ask(self, names: Collection[str]) -> None:
+        ignored = {name for git in self._worktrees() for name in git.ignored(names)}
+        self._ignored |= {name: name in ignored for name in names}
+
+    def _worktrees(self) -> list[Worktree]:
+        """Return the worktree, if there is one; it is looked for once."""
+        if self._git is None:
+            found = find_repository(self.folder)
+            self._git = [] if found is None else [Worktree.at(found)]
+        return self._git

@@ -1,12 +1,14 @@
 """Send the bytes of blobs to the PDS, some at a time, each once. Names no record.
 
-What a sync would fetch from there again is copied to `blobs/` meanwhile, from the same bytes.
+What a sync would fetch from there again is copied to `blobs/` meanwhile: the disk works on one blob
+while the network works on the next.
 What became of each is kept until it is asked for: a record waits for its own blobs alone. After an
 answer that holds for all of them, or several in a row that say nothing, none is begun any more.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -36,6 +38,8 @@ from syncd.errors import (
 from syncd.state.learnt import KnownBlobLimit, KnownUploads
 from syncd.values import dataclass
 
+COPIERS: Final = 2
+"""How many blobs are copied at once: a disk does not get faster by more of them."""
 ORDINARY_BYTES: Final = 1_000_000
 """Every PDS takes a blob of that size: an avatar may have it. Of a larger one it is asked first."""
 
@@ -76,6 +80,8 @@ class Sender:
     sent: dict[Cid, BlobRef] = field(default_factory=dict)
     _failed: dict[Cid, SyncdError | Refused] = field(default_factory=dict)
     _copies: Copies = field(init=False)
+    _copying: asyncio.TaskGroup = field(init=False)
+    _copiers: asyncio.Semaphore = field(init=False)
     _most: int | None = None
     _has_asked: bool = False
     _is_over: bool = False
@@ -93,17 +99,21 @@ class Sender:
         if not new:
             return
         store, waiting = store_of(self.workspace), iter(new.values())
-        self._copies = Copies(store)
+        self._copies, self._copiers = Copies(store), asyncio.Semaphore(COPIERS)
         if any(parcel.is_kept for parcel in new.values()):
             store.sweep()
         try:
-            await in_streams(lambda: self._work(waiting), len(new))
+            async with asyncio.TaskGroup() as copying:
+                self._copying = copying
+                await in_streams(lambda: self._work(waiting), len(new))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         finally:
             self._keep_count()
         try:
             placed = self._copies.place()
         except FileProblem:
-            return  # what cannot be copied is fetched, like any other blob
+            return
         self.workspace.state.attachments.keep_stamps(placed)
 
     def take(self, parcel: Parcel) -> BlobRef:
@@ -148,19 +158,22 @@ class Sender:
             with parcel.opened() as (file, size):
                 if size != expected.size:
                     raise FileChanged(f"{parcel.name} was changed after syncd read it")
-                start = file.tell()
                 found = await self.home.pds.upload_blob(file, size, expected.mime_type)
-                if parcel.is_kept and found.cid == expected.cid:
-                    file.seek(start)
-                    copying = partial(self._copies.add, file, found, parcel.name)
-                    with suppress(FileProblem):
-                        await self._copies.store.beside(copying)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
             forget()
             raise FileChanged(f"{parcel.name} was changed after syncd read it")
         self.sent[found.cid] = found
+        if parcel.is_kept:
+            self._copying.create_task(self._copy(parcel, found))
+
+    async def _copy(self, parcel: Parcel, found: BlobRef) -> None:
+        """Copy what was sent to `blobs/`; what cannot be copied is fetched, like any other blob."""
+        async with self._copiers:
+            with suppress(BadData, FileChanged, FileProblem), parcel.opened() as (file, _):
+                copying = partial(self._copies.add, file, found, parcel.name)
+                await self._copies.store.beside(copying)
 
     def _keep_count(self) -> None:
         """Record how many more blobs the PDS accepts, if its answers say that."""

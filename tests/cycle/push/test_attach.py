@@ -287,6 +287,51 @@ async def test_what_nobody_meant_to_publish_is_not_uploaded(
     assert uploads(world) == 0
 
 
+@pytest.mark.parametrize("odd", ["", "sub/cover.png", "link/cover.png"])
+async def test_git_is_asked_once_for_all_files_of_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, ".gitignore", b"secrets/\n")
+    make_repository(device.root)
+    names = [f"{where}/{n}.png" for n in range(5) for where in ("pictures", "secrets")]
+    for number, name in enumerate(names):
+        put(device, name, PICTURE + name.encode())
+        path = RecordPath(f"com.example.note/n{number}")
+        device.save(path, image={"$type": "blob", "$file": name})
+    if odd:
+        put(device, odd, PICTURE)
+        make_odd(device.root, odd)
+        device.save(ONE, image={"$type": "blob", "$file": odd})
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+    report = await device.sync()
+    assert len(report.pushed) == 5
+    held = {p.path for p in report.problems if "git ignores" in p.reason} - {ONE}
+    assert held == {f"com.example.note/n{number}" for number in range(1, 10, 2)}
+    asked = trace.read_text().count('"event":"start"')
+    assert odd or asked <= 2  # once for each look of a sync
+    assert uploads(world) == 5
+
+
+def make_repository(root: Path) -> None:
+    subprocess.run(["git", "-C", root, "init", "-q"], check=True)
+
+
+def make_odd(root: Path, name: str) -> None:
+    """Have git refuse to say whether it ignores a file."""
+    place = root / name.partition("/")[0]
+    if place.name == "link":
+        place.rename(root / "real")
+        place.symlink_to(root / "real")
+        return
+    git = ["git", "-C", str(place), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    subprocess.run(["git", "-C", root, "add", "sub"], check=True, capture_output=True)
+
+
 def taken_in_berlin() -> bytes:
     """Return a picture whose metadata says where it was taken."""
     exif = Image.Exif()
