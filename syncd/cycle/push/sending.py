@@ -8,7 +8,6 @@ answer that holds for all of them, or several in a row that say nothing, none is
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -20,7 +19,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.copying import Copies
 from syncd.blobs.files import forget, too_large
-from syncd.blobs.streams import in_streams
+from syncd.blobs.streams import Later, aside, in_streams
 from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
@@ -80,8 +79,7 @@ class Sender:
     sent: dict[Cid, BlobRef] = field(default_factory=dict)
     _failed: dict[Cid, SyncdError | Refused] = field(default_factory=dict)
     _copies: Copies = field(init=False)
-    _copying: asyncio.TaskGroup = field(init=False)
-    _copiers: asyncio.Semaphore = field(init=False)
+    _later: Later = field(init=False)
     _most: int | None = None
     _has_asked: bool = False
     _is_over: bool = False
@@ -99,15 +97,12 @@ class Sender:
         if not new:
             return
         store, waiting = store_of(self.workspace), iter(new.values())
-        self._copies, self._copiers = Copies(store), asyncio.Semaphore(COPIERS)
+        self._copies = Copies(store)
         if any(parcel.is_kept for parcel in new.values()):
             store.sweep()
         try:
-            async with asyncio.TaskGroup() as copying:
-                self._copying = copying
+            async with aside(COPIERS) as self._later:
                 await in_streams(lambda: self._work(waiting), len(new))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
         finally:
             self._keep_count()
         try:
@@ -166,14 +161,12 @@ class Sender:
             raise FileChanged(f"{parcel.name} was changed after syncd read it")
         self.sent[found.cid] = found
         if parcel.is_kept:
-            self._copying.create_task(self._copy(parcel, found))
+            self._later(partial(self._copy, parcel, found))
 
     async def _copy(self, parcel: Parcel, found: BlobRef) -> None:
         """Copy what was sent to `blobs/`; what cannot be copied is fetched, like any other blob."""
-        async with self._copiers:
-            with suppress(BadData, FileChanged, FileProblem), parcel.opened() as (file, _):
-                copying = partial(self._copies.add, file, found, parcel.name)
-                await self._copies.store.beside(copying)
+        with suppress(BadData, FileChanged, FileProblem), parcel.opened() as (file, _):
+            await self._copies.store.beside(partial(self._copies.add, file, found, parcel.name))
 
     def _keep_count(self) -> None:
         """Record how many more blobs the PDS accepts, if its answers say that."""
