@@ -21,6 +21,8 @@ from syncd.git.commits import Worktree
 from syncd.git.repository import find_repository
 from syncd.values import dataclass
 
+_WHOLE: Final = frozenset({"lfs", "annex"})
+"""Filters that keep a file elsewhere, and as it is."""
 _ADD_HINT: Final = "name another file; if you want this one: syncd blob add FILE --to RECORD"
 
 
@@ -41,13 +43,13 @@ def check_meant(name: str, parts: Sequence[str]) -> None:
 
 @dataclass(slots=True)
 class Offered:
-    """Which files git ignores in the worktree around `folder`.
+    """Which files git ignores, or changes by a filter, in the worktree around `folder`.
 
     What git said is believed as long as this value is: each look makes a new one.
     """
 
     folder: Path
-    _ignored: dict[str, bool] = field(default_factory=dict)
+    _private: dict[str, str] = field(default_factory=dict)
     _git: list[Worktree] | None = None
 
     def learn(self, names: Callable[[], Collection[str]]) -> None:
@@ -58,22 +60,28 @@ class Offered:
                 self._ask(names())
 
     def check(self, name: str) -> None:
-        """Raise BadData for a file that git ignores; without git, accept every file."""
+        """Raise BadData for a file that git does not show as it is; without git, accept all."""
         shown = name if name.isprintable() else ascii(name)
         try:
-            if name not in self._ignored:
+            if name not in self._private:
                 self._ask([name])
         except GitFailed as error:
             reason = f"syncd cannot tell whether git ignores {shown}: {error.message}"
             raise BadData(reason) from error
-        if self._ignored[name]:
-            raise BadData(
-                f"git ignores the file {shown}, so it may not be meant to be public", hint=_ADD_HINT
+        if self._private[name]:
+            reason = (
+                f"git {self._private[name]} the file {shown}, so it may not be meant to be public"
             )
+            raise BadData(reason, hint=_ADD_HINT)
 
     def _ask(self, names: Collection[str]) -> None:
-        ignored = {name for git in self._worktrees() for name in git.ignored(names)}
-        self._ignored |= {name: name in ignored for name in names}
+        found = dict.fromkeys(names, "")
+        for git in self._worktrees():
+            # git has such a file in another form: git-crypt and others keep it encrypted there.
+            filters = git.filters(names).items()
+            found |= {name: f"changes (filter {by!a})" for name, by in filters if by not in _WHOLE}
+            found |= dict.fromkeys(git.ignored(names), "ignores")
+        self._private |= found
 
     def _worktrees(self) -> list[Worktree]:
         """Return the worktree, if there is one; it is looked for once."""

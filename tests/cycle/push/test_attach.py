@@ -287,6 +287,37 @@ async def test_what_nobody_meant_to_publish_is_not_uploaded(
     assert uploads(world) == 0
 
 
+@pytest.mark.parametrize(
+    ("attribute", "is_sent"),
+    [
+        ("filter=git-crypt diff=git-crypt", False),
+        ("filter=crypt", False),
+        ("filter={0.a}%s", False),
+        ("filter=lfs diff=lfs merge=lfs -text", True),
+        ("filter=annex", True),
+        ("-filter", True),
+        ("filter", True),
+        ("-text", True),
+    ],
+)
+async def test_a_file_that_git_keeps_encrypted_is_not_uploaded(
+    tmp_path: Path, attribute: str, is_sent: bool
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    make_repository(device.root)
+    put(device, ".gitattributes", f"secrets/** {attribute}\n".encode())
+    put(device, "secrets/key.png", PICTURE)
+    put(device, "pictures/cover.png", PICTURE + b"2")
+    device.save(ONE, image={"$type": "blob", "$file": "secrets/key.png"})
+    device.save(TWO, image={"$type": "blob", "$file": "pictures/cover.png"})
+    report = await device.sync()
+    assert (ONE in report.pushed) is is_sent
+    assert TWO in report.pushed
+    assert uploads(world) == 1 + is_sent
+    assert [p.line for p in report.problems if p.path == ONE] == [1] * (not is_sent)
+
+
 @pytest.mark.parametrize("odd", ["", "sub/cover.png", "link/cover.png"])
 async def test_git_is_asked_once_for_all_files_of_a_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
@@ -311,7 +342,7 @@ async def test_git_is_asked_once_for_all_files_of_a_look(
     held = {p.path for p in report.problems if "git ignores" in p.reason} - {ONE}
     assert held == {f"com.example.note/n{number}" for number in range(1, 10, 2)}
     asked = trace.read_text().count('"event":"start"')
-    assert odd or asked <= 2  # once for each look of a sync
+    assert odd or asked <= 4  # ignored, and filters: once for each look of a sync
     assert uploads(world) == 5
 
 
