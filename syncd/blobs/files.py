@@ -34,7 +34,7 @@ from syncd.blobs.pointers import stand_in_of
 from syncd.blobs.reading import Around, Reading
 from syncd.blobs.strip import STRIPPERS, stripped
 from syncd.config import LOCATION_HOLD, LOCATION_KEEP, LOCATION_STRIP
-from syncd.errors import BadData, FolderWrong
+from syncd.errors import BadData, FileChanged, FolderWrong
 from syncd.folder.root import opened
 from syncd.forms import Form
 from syncd.trouble import explain
@@ -112,17 +112,20 @@ class Files:
         return self._known[name]
 
     @contextmanager
-    def ready(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
-        """Open what is uploaded of a file, and say its size. Raises BadData as `refer` does."""
+    def ready(self, name: str, ref: BlobRef) -> Iterator[tuple[BinaryIO, int]]:
+        """Open what is uploaded of a file, and say its size. Raises BadData as `refer` does.
+
+        Raises FileChanged if it is not what `ref` names: whoever waits for it meant another one.
+        """
         with self.opened(name) as (file, size):
-            # Whether a file is uploaded as it is, `refer` has found: only this may change it.
-            if self.location != LOCATION_STRIP:
-                yield file, size
-                return
-            known = _described_once(name, file, size)
-            content, ref = as_published(name, file, size, known, self.location, self._hints)
+            # It was read a moment ago: it is read again only if it has another stat since.
+            read = _kept.get(_key(file))
+            known = read[0] if read is not None else _described_once(name, file, size)
+            content, found = as_published(name, file, size, known, self.location, self._hints)
+            if found.cid != ref.cid:
+                raise FileChanged(f"{shown(name)} was changed after syncd read it")
             content.seek(0)
-            yield content, ref.size
+            yield content, found.size
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[BinaryIO, int]]:

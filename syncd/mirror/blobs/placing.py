@@ -21,7 +21,7 @@ from syncd.blobs.files import Files
 from syncd.cycle.blobs.attached import fill, store_of
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadData, BadJson, FileProblem, SyncdError
+from syncd.errors import BadData, BadJson, FileChanged, FileProblem, SyncdError
 from syncd.folder.drafts import rewrite_draft
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat
@@ -170,9 +170,9 @@ class Attaching:
         for name, ref in self._refs.items():
             if ref in refs:
                 try:
-                    with files.ready(name) as (content, _):
+                    with files.ready(name, ref) as (content, _):
                         stamp = copied(store, content, ref, name)
-                except BadData as error:
+                except (BadData, FileChanged) as error:
                     raise FileProblem(error.message, hint=error.hint) from error
                 self.workspace.state.attachments.keep_stamps({ref.cid: stamp})
 

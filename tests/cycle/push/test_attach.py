@@ -886,6 +886,30 @@ async def test_a_file_that_comes_back_after_its_record_went_is_uploaded_again(
 # --- Edits and stops in between -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("content", [PICTURE[:-1] + b"Y", b"GIF89a" + bytes(len(PICTURE) - 6)])
+async def test_no_other_bytes_are_uploaded_in_the_place_of_those_that_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Of the same size, so that only another stat shows the difference."""
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    send, met = Sender._send, list[int]()
+
+    async def edited(self: Sender, *what: Any) -> None:  # noqa: ANN401
+        if not met:
+            put(device, "pictures/cover.png", content)
+        try:
+            await send(self, *what)
+        finally:
+            met.append(uploads(world))
+
+    monkeypatch.setattr(Sender, "_send", edited)
+    assert (await device.sync()).pushed == (ONE,)
+    assert met == [0, 1]
+    assert picture_of(world)["ref"] == cid_of_blob(content)
+
+
 async def test_a_file_that_changes_before_it_is_uploaded_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
