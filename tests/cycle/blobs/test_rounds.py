@@ -181,9 +181,12 @@ async def test_many_blobs_without_an_answer_keep_the_others_back_for_one_sync_at
     world: World, pictures: Pictures
 ) -> None:
     contents = [CAT + bytes([number]) for number in range(20)]
-    refs = await pictures.write(ONE, *contents)
+    await pictures.write(ONE, *contents)
+    scout = pictures.device("scout", blobs_fetch="none")
+    await scout.sync()
+    in_order = attached.attached(scout.mirror.workspace).unasked
     pds = Broken(world.sandbox, world.login.did)
-    pds.lost = frozenset(ref.cid for ref in refs[:8])
+    pds.lost = frozenset(ref.cid for ref in in_order[:8])
     laptop = pictures.device()
     laptop.mirror.home = replace(laptop.mirror.home, pds=pds)
     for _ in range(3):
