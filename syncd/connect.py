@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -27,6 +28,14 @@ if find_spec("sniffio") is None:
     # httpcore tries to import it several times a request, to tell asyncio from trio. Python would
     # search its whole path each time: a seventh of the processor time of an upload.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+PIECE_BYTES: Final = 1 << 18
+"""How much is read from a connection at once: what asyncio itself takes from the kernel at most."""
+with suppress(ImportError):
+    from httpcore._async.http11 import AsyncHTTP11Connection
+
+    # httpcore reads 64 KB at once, and each piece of a blob or a repo then passes ten generators.
+    AsyncHTTP11Connection.READ_NUM_BYTES = PIECE_BYTES
 
 LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host, best first. Raises OSError without an address or a resolver."""

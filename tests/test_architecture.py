@@ -135,6 +135,7 @@ LIBRARIES: dict[str, Library] = {
     "click": Library(frozenset({"cli"}), "parses command lines, and lays out their help"),
     "cryptography": Library(frozenset({"atproto"}), "signs and verifies on k256 and p256"),
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
+    "httpcore": Library(frozenset({"connect"}), "reads for httpx, in larger pieces if told to"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
     "libipld": Library(frozenset({"atproto"}), "reads and writes plain records, where installed"),
     "markdown_it": Library(

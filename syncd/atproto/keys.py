@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from syncd.atproto.multibase import BASE58, from_digits
 from syncd.atproto.multikey import Curve, decode_multikey, encode_multikey, is_point
 from syncd.errors import BadSyntax
 from syncd.values import dataclass
@@ -131,10 +132,13 @@ def _why_no_multikey(text: str) -> BadSyntax:
 
 
 def _parse_base58(text: str) -> bytes:
-    from multiformats import multibase  # noqa: PLC0415 (its import is slow)
-
     if len(text) > _MULTIBASE_LENGTH or not text.startswith("z"):
         raise BadSyntax(f"{text[:80]!r} is not a key in base58btc")
+    raw = from_digits(text[1:], BASE58)
+    if raw is not None:
+        return raw
+    from multiformats import multibase  # noqa: PLC0415 (its import is slow, and keys do not need it)
+
     try:
         return multibase.decode(text)
     except ValueError as error:

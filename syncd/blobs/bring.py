@@ -1,8 +1,8 @@
 """Bring blobs from the PDS into `blobs/`, some at a time, each hashed while it comes.
 
 What came is here for good. The rest is sorted by cause: what the PDS does not give, what it gave
-with other bytes, and what kept the rest from being asked for. Remembers nothing, and writes no
-record.
+with other bytes, and what kept the rest from being asked for. One blob without a usable answer
+keeps back no other: it is asked for once more at the end. Remembers nothing, and writes no record.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from functools import partial
+from typing import Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
@@ -22,6 +23,9 @@ from syncd.errors import BadData, BlobNotFound, FileProblem, RateLimited, SyncdE
 from syncd.pds import Pds
 from syncd.state.attachments import Stamp
 from syncd.values import dataclass
+
+SILENCES: Final = STREAMS + 1
+"""After so many in a row without a usable answer, the PDS is in trouble, and not one blob."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Brought:
         absent: What the PDS does not give.
         refused: What came with other bytes, or with too many, and why.
         halted: What kept the rest from being asked for.
-        left: What nobody asked for.
+        left: What nobody asked for, and what got no usable answer before that.
+        silent: Why the latter got none. The others had better go first the next time.
     """
 
     stamps: dict[Cid, Stamp] = field(default_factory=dict)
@@ -51,6 +56,12 @@ class Brought:
     refused: dict[Cid, str] = field(default_factory=dict)
     halted: SyncdError | None = None
     left: list[BlobRef] = field(default_factory=list)
+    silent: dict[Cid, str] = field(default_factory=dict)
+
+    @property
+    def has_answers(self) -> bool:
+        """Return whether the PDS said anything of any blob."""
+        return bool(self.stamps or self.absent or self.refused)
 
 
 @dataclass(slots=True)
@@ -70,6 +81,8 @@ class Bringer:
     on_progress: Callable[[Bringing], None] = lambda _: None
     streams: int = STREAMS
     _found: Brought = field(default_factory=Brought)
+    _silent: dict[Cid, tuple[BlobRef, Unreachable]] = field(default_factory=dict)
+    _unanswered: int = 0
     _size: int = 0
     _total: int = 0
     _total_size: int = 0
@@ -77,14 +90,33 @@ class Bringer:
     async def bring(self, refs: Sequence[BlobRef]) -> Brought:
         """Ask for all of `refs`. Raises FolderWrong."""
         self._total, self._total_size = len(refs), sum(max(0, ref.size) for ref in refs)
+        await self._ask(refs)
+        found = self._found
+        if self._silent and found.halted is None and found.has_answers and not self.is_over():
+            again, self._silent = self._silent, {}
+            await self._ask([ref for ref, _ in again.values()])
+        self._sort()
+        if found.stamps:
+            self.store.settle()
+        return found
+
+    async def _ask(self, refs: Sequence[BlobRef]) -> None:
         waiting = iter(refs)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self.streams, len(refs))):
                 group.create_task(self._work(waiting))
         self._found.left += waiting
-        if self._found.stamps:
-            self.store.settle()
-        return self._found
+
+    def _sort(self) -> None:
+        """Find out whose fault it is that some got no usable answer."""
+        found, silent = self._found, self._silent
+        if silent and found.has_answers and found.halted is None:
+            found.refused |= {cid: error.message for cid, (_, error) in silent.items()}
+            return
+        for cid, (ref, error) in silent.items():
+            found.halted = found.halted or error
+            found.left.append(ref)
+            found.silent[cid] = error.message
 
     async def _work(self, waiting: Iterator[BlobRef]) -> None:
         """Bring one after the other; the streams share what waits."""
@@ -96,13 +128,18 @@ class Bringer:
                 self._found.stamps[ref.cid] = await self._one(ref)
             except BlobNotFound:
                 self._found.absent.append(ref)
-            except BadData as error:
-                self._found.refused[ref.cid] = error.message
-            except (FileProblem, RateLimited, Unreachable) as error:
+            except Unreachable as error:
+                self._silent[ref.cid] = ref, error
+                self._unanswered += 1
+                if self._unanswered >= SILENCES:
+                    self._found.halted = error
+            except (FileProblem, RateLimited) as error:
                 self._found.halted = error
                 self._found.left.append(ref)
             except SyncdError as error:
                 self._found.refused[ref.cid] = error.message
+            if ref.cid not in self._silent:
+                self._unanswered = 0
             self._tell()
 
     async def _one(self, ref: BlobRef) -> Stamp:

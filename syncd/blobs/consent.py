@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from syncd.blobs.files import UNALLOWED, Files
+from syncd.blobs.offered import Offered
 from syncd.config import LOCATION_KEEP, Config
 from syncd.errors import SyncdError
 from syncd.folder.root import Folder
@@ -44,5 +45,5 @@ def files_of(folder: Folder, config: Config) -> Files:
     """Return the files that records of a mirror may name."""
     # What git publishes is laid out from a commit: it has no file that git ignores.
     is_of_git = config.is_one_way
-    worktree = None if is_of_git else folder.root
-    return Files(folder.open, location_here(config, folder.root), worktree, is_of_git=is_of_git)
+    offered = None if is_of_git else Offered(folder.root)
+    return Files(folder.open, location_here(config, folder.root), offered, is_of_git=is_of_git)

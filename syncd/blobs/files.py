@@ -20,7 +20,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import field
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from syncd.atproto.blob import FILE, BlobRef
@@ -30,12 +29,12 @@ from syncd.atproto.data import Record
 from syncd.blobs.hints import HERE, IN_GIT, Hints, name_as, put_it_there
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
 from syncd.blobs.location import place_words
-from syncd.blobs.offered import check_meant, check_offered
+from syncd.blobs.offered import Offered, check_meant
 from syncd.blobs.pointers import stand_in_of
 from syncd.blobs.reading import Around, Reading
 from syncd.blobs.strip import STRIPPERS, stripped
 from syncd.config import LOCATION_HOLD, LOCATION_KEEP, LOCATION_STRIP
-from syncd.errors import BadData, FolderWrong
+from syncd.errors import BadData, FileChanged, FolderWrong
 from syncd.folder.root import opened
 from syncd.forms import Form
 from syncd.trouble import explain
@@ -79,14 +78,14 @@ class Files:
         location: What becomes of a file whose metadata says where it was made.
         most: The most bytes that the PDS takes by its own word, if that is known.
         is_of_git: The folder has what a commit has, and nothing else.
-        worktree: The folder whose git is asked which files it ignores; None: git is not asked.
+        offered: Which files git ignores; None: git is not asked.
         then: The command that continues once a file that lacks is there; empty: there is none.
         reading: Who reads what is too much for one look; None: all is read at once.
     """
 
     open_root: OpenRoot
     location: str = LOCATION_HOLD
-    worktree: Path | None = None
+    offered: Offered | None = None
     most: int | None = None
     is_of_git: bool = False
     then: str = "syncd sync"
@@ -101,8 +100,8 @@ class Files:
         """
         if name not in self._known:
             with self.opened(name) as (file, size):
-                if self.worktree is not None:
-                    check_offered(self.worktree, name)
+                if self.offered is not None:
+                    self.offered.check(name)
                 most = LARGEST if self.most is None else min(self.most, LARGEST)
                 if size > most:
                     raise too_large(name, size, most)
@@ -113,17 +112,20 @@ class Files:
         return self._known[name]
 
     @contextmanager
-    def ready(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
-        """Open what is uploaded of a file, and say its size. Raises BadData as `refer` does."""
+    def ready(self, name: str, ref: BlobRef) -> Iterator[tuple[BinaryIO, int]]:
+        """Open what is uploaded of a file, and say its size. Raises BadData as `refer` does.
+
+        Raises FileChanged if it is not what `ref` names: whoever waits for it meant another one.
+        """
         with self.opened(name) as (file, size):
-            # Whether a file is uploaded as it is, `refer` has found: only this may change it.
-            if self.location != LOCATION_STRIP:
-                yield file, size
-                return
-            known = _described_once(name, file, size)
-            content, ref = as_published(name, file, size, known, self.location, self._hints)
+            # It was read a moment ago: it is read again only if it has another stat since.
+            read = _kept.get(_key(file))
+            known = read[0] if read is not None else _described_once(name, file, size)
+            content, found = as_published(name, file, size, known, self.location, self._hints)
+            if found.cid != ref.cid:
+                raise FileChanged(f"{shown(name)} was changed after syncd read it")
             content.seek(0)
-            yield content, ref.size
+            yield content, found.size
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[BinaryIO, int]]:

@@ -75,6 +75,9 @@ _TEXTS: Final[Sequence[tuple[bytes, str]]] = (
 )
 """How a text begins, after white space and in lower case, and what it is then."""
 
+TEXTS: Final = ("text/", "application/json", "application/xml", "image/svg+xml")
+"""How the types of all texts begin."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE = frozenset(b"\t\n\r\f\x1b")
 _LONGEST_CHARACTER = 4

@@ -93,7 +93,7 @@ def _skip_fill(data: bytes, at: int) -> int:
 
 # --- PNG and WebP ---------------------------------------------------------------------------------
 
-_PNG_SAYS: Final = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"caBX"})
+_PNG_SAYS: Final = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"caBX", b"zxIf"})
 _PNG_START: Final = 8
 
 

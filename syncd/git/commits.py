@@ -145,6 +145,16 @@ class Worktree:
         skip = len(self.repository.prefix)
         return {os.fsdecode(name)[skip:] for name in out.split(b"\0")[:-1]}
 
+    def filters(self, names: Collection[str]) -> dict[str, str]:
+        """Return the filter of each of `names` that .gitattributes gives one (gitattributes(5))."""
+        if not names:
+            return {}
+        out = self.git.run("check-attr", "-z", "--stdin", "filter", send=self.listed(names))
+        words = [os.fsdecode(word) for word in out.split(b"\0")[:-1]]
+        skip = len(self.repository.prefix)
+        found = zip(words[::3], words[2::3], strict=True)
+        return {name[skip:]: value for name, value in found if value not in _NO_FILTER}
+
     def uncommitted(self) -> set[str]:
         """Return the files of the folder that differ from HEAD, ignored ones included."""
         words = (
@@ -187,6 +197,8 @@ class Worktree:
         )
 
 
+_NO_FILTER = ("unspecified", "unset", "set", "")
+"""What git says of a file that no filter changes."""
 Compose = Callable[[str, Tree], str | None]
 """Make the message for a folder's tree from its id and its files; None: make no commit."""
 

@@ -16,7 +16,7 @@ import pytest
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, cid_of_blob
-from syncd.blobs.bring import Bringer, Bringing
+from syncd.blobs.bring import SILENCES, Bringer, Bringing
 from syncd.blobs.store import Store
 from syncd.blobs.streams import STREAMS
 from syncd.errors import BlobNotFound, Unreachable
@@ -34,10 +34,14 @@ class Giver:
         self.contents = contents
         self.open = self.most = 0
         self.away = False
+        self.silent: dict[Cid, int] = {}
+        self.asked: list[Cid] = []
 
     @asynccontextmanager
     async def fetch_blob(self, cid: Cid) -> AsyncIterator[AsyncIterator[bytes]]:
-        if self.away:
+        self.asked.append(cid)
+        if self.away or self.silent.get(cid, 0) > 0:
+            self.silent[cid] = self.silent.get(cid, 0) - 1
             raise Unreachable("nobody answers")
         if cid not in self.contents:
             raise BlobNotFound("no such blob")
@@ -137,6 +141,33 @@ async def test_where_nobody_answers_nothing_is_concluded(store: Store) -> None:
     assert isinstance(brought.halted, Unreachable)
     assert set(brought.left) == set(refs)
     assert not brought.absent
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_one_blob_without_an_answer_keeps_back_no_other(store: Store, times: int) -> None:
+    refs = refs_of(*(b"%d" % n for n in range(30)))
+    giver = Giver({ref.cid: (b"%d" % n,) for n, ref in enumerate(refs)})
+    broken = refs[0].cid
+    giver.silent[broken] = times
+    brought = await Bringer(store, giver.pds, 100).bring(refs)
+    assert brought.stamps.keys() >= {ref.cid for ref in refs[1:]}
+    assert (broken in brought.stamps) is (times == 1)
+    assert brought.refused == ({} if times == 1 else {broken: "nobody answers"})
+    assert brought.halted is None
+    assert not brought.left
+    assert giver.asked.count(broken) == 2
+
+
+async def test_a_pds_in_trouble_is_asked_for_a_few_and_no_more(store: Store) -> None:
+    refs = refs_of(*(b"%d" % n for n in range(90)))
+    giver = Giver({ref.cid: (b"%d" % n,) for n, ref in enumerate(refs)})
+    giver.silent = {ref.cid: 9 for ref in refs[10:]}
+    brought = await Bringer(store, giver.pds, 100).bring(refs)
+    assert isinstance(brought.halted, Unreachable)
+    assert len(giver.asked) <= 10 + SILENCES + STREAMS
+    assert set(brought.left) == set(refs[10:])
+    assert brought.silent.keys() == set(giver.asked[10:])
+    assert not brought.refused
 
 
 async def test_a_large_blob_takes_little_memory(store: Store) -> None:

@@ -19,6 +19,7 @@ from tests.chance import seeded
 FORMATS = ["JPEG", "PNG", "WEBP", "AVIF"]
 PLACE = {1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 18.0)}
 XMP = b'<rdf:Description exif:GPSLatitude="52,31.2N" exif:GPSLongitude="13,24.3E"/>'
+JPEG_XL_START = b"\0\0\0\x0cJXL \r\n\x87\n"
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 
@@ -274,7 +275,127 @@ def test_random_bytes_tell_no_place() -> None:
     assert not tells_place(BytesIO(noise), "image/jpeg")
 
 
-JPEG_XL = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+GPS_ALONE = struct.pack("<HHHII", 1, 2, 5, 3, 64)
+
+
+def tiff(*fields: tuple[int, int], more: bytes = b"", order: str = "<") -> bytes:
+    """Return a block of fields of one number each; what is `more` begins 10 bytes behind them."""
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in fields)
+    return head + struct.pack(order + "IH", 8, len(fields)) + entries + b"\0" * 4 + more
+
+
+def big_tiff(order: str, tag: int) -> bytes:
+    head = b"II+\0" if order == "<" else b"MM\0+"
+    start = head + struct.pack(order + "HHQ", 8, 0, 16)
+    gps = struct.pack(order + "QHHQQQ", 1, tag, 5, 3, 0, 0)
+    return start + struct.pack(order + "QHHQQQ", 1, 0x8825, 4, 1, 52, 0) + gps
+
+
+def item(encoding: bytes, version: int, name: bytes = b"XMP") -> bytes:
+    """Return the entry of an item of a HEIF file, with what follows it."""
+    number = b"\0\1" if version == 2 else b"\0\0\0\1"
+    words = name + b"\0application/rdf+xml\0" + (encoding + b"\0" if encoding else b"")
+    return (
+        box(b"infe", bytes([version, 0, 0, 0]) + number + b"\0\0mime" + words) + b"\0\0\0\x09iref\1"
+    )
+
+
+def packed(block: bytes) -> bytes:
+    return b"\0" + len(block).to_bytes(4, "big") + zlib.compress(block)
+
+
+JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
+CR3 = box(b"ftyp", b"crx \0\0\0\1crx isom")
+RAW_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+CITY, COUNTRY = b"\x1c\x02\x5a\0\6Berlin", b"\x1c\x02\x65\0\7Germany"
+FLAC = b"fLaC\4\0\0\x40"
+
+
+def comment(words: bytes) -> bytes:
+    return len(words).to_bytes(4, "little") + words
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        pytest.param(big_tiff("<", 2), True, id="bigtiff"),
+        pytest.param(big_tiff(">", 4), True, id="bigtiff, big-endian"),
+        pytest.param(big_tiff("<", 1), False, id="bigtiff without"),
+        pytest.param(tiff((33922, 900)), True, id="geotiff"),
+        pytest.param(tiff((34735, 900)), False, id="geotiff, its keys alone"),
+        pytest.param(tiff((0x83BB, 26), more=CITY), True, id="iptc of a tiff"),
+        pytest.param(tiff((0x83BB, 26), more=COUNTRY), False, id="iptc of a tiff without"),
+        pytest.param(
+            b"IIU\0\x18\0\0\0" + bytes(16) + tiff((0x8825, 42))[8:] + GPS_ALONE, True, id="rw2"
+        ),
+        pytest.param(b"IIRO" + tiff((0x8825, 26))[4:] + GPS_ALONE, True, id="orf"),
+        pytest.param(CR3 + box(b"CMT4", tiff((2, 900))), True, id="cr3"),
+        pytest.param(CR3 + box(b"CMT4", tiff((4, 9), order=">")), True, id="cr3, big-endian"),
+        pytest.param(CR3 + box(b"CMT4", tiff((0, 9))), False, id="cr3 without"),
+        pytest.param(CR3 + box(b"CMT4", b"II"), False, id="cr3, cut"),
+        pytest.param(CR3 + box(b"CMT3", tiff((2, 9))), False, id="cr3, the notes of the maker"),
+        pytest.param(JP2 + box(b"uuid", RAW_IPTC + CITY), True, id="jpeg 2000"),
+        pytest.param(JP2 + box(b"uuid", RAW_IPTC + COUNTRY), False, id="jpeg 2000 without"),
+        pytest.param(png_with(b"zxIf", packed(exif_of("JPEG", PLACE))), True, id="zxIf"),
+        pytest.param(png_with(b"zxIf", packed(exif_of("JPEG", None))), False, id="zxIf without"),
+        pytest.param(png_with(b"zxIf", b"\0\0\0\0\1what"), False, id="zxIf, broken"),
+        pytest.param(HEIC + XMP.decode().encode("utf-16-le"), True, id="utf-16"),
+        pytest.param(HEIC + XMP.decode().encode("utf-16-be"), True, id="utf-16, big-endian"),
+        pytest.param(HEIC + b"exif:GPSLicence", False, id="another word"),
+        pytest.param(FLAC + comment(b"LOCATION=Berlin"), True, id="flac"),
+        pytest.param(FLAC + comment(b"location=Berlin"), True, id="flac, lower case"),
+        pytest.param(FLAC + comment(b"GEO_LOCATION=52.5"), True, id="flac, its position"),
+        pytest.param(FLAC + comment(b"LOCATION="), False, id="flac, empty"),
+        pytest.param(FLAC + comment(b"TITLE=LOCATION=x"), False, id="flac, a title"),
+        pytest.param(b"RIFF\0\0\0\0WAVEiXML<LOCATION_GPS>52.5, 13.4<", True, id="wav"),
+        pytest.param(b"RIFF\0\0\0\0WAVEiXML<LOCATION_GPS></LOCATION_GPS>", False, id="wav, empty"),
+        pytest.param(film(box(b"udta", box(b"@xyz", b"+52.52+013.4/"))), True, id="old phone"),
+        pytest.param(film(box(b"udta", box(b"_xyz", b"+52.52+013.4/"))), False, id="another box"),
+        pytest.param(film(box(b"free", b"$GPRMC,161229.487,A,3723.2475")), True, id="nmea"),
+        pytest.param(film(box(b"free", b"$GNGGA,161229.487,3723.2475")), True, id="nmea, fix"),
+        pytest.param(film(box(b"free", b"the words RMC, GGA, and so on")), False, id="no nmea"),
+        pytest.param(film(box(b"text", b"[latitude: 52.5] [longtitude: 13")), True, id="drone"),
+        pytest.param(film(box(b"udta", box(b"ilst", b"at this location"))), False, id="a word"),
+        pytest.param(HEIC + item(b"", 2), False, id="item, plain"),
+        pytest.param(HEIC + item(b"", 3), False, id="item, plain, large numbers"),
+        pytest.param(HEIC + b"infemime", False, id="item, cut"),
+        pytest.param(JPEG_XL_START + b"\0\0\0\1brobjumb", True, id="jpeg xl, provenance"),
+    ],
+)
+def test_one_file_of_each_kind_that_can_tell_a_place(data: bytes, found: bool) -> None:
+    assert tells(data) is found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(JPEG_XL_START + box(b"jbrd", b"\x80" + bytes(9)), id="jpeg in a jpeg xl"),
+        pytest.param(JPEG_XL_START + b"\0\0\0\0jbrd" + bytes(9), id="the same, at the end"),
+        pytest.param(HEIC + item(b"deflate", 2), id="heic"),
+        pytest.param(HEIC + item(b"br", 3), id="heic, large numbers"),
+        pytest.param(HEIC + item(b"gzip", 2, name=b""), id="heic without a name"),
+        pytest.param(png_with(b"caBX", box(b"brob", b"jumb" + bytes(9))), id="provenance of a png"),
+        pytest.param(
+            film(box(b"cmov", box(b"dcom", b"zlib") + box(b"cmvd", bytes(12)))), id="quicktime"
+        ),
+        pytest.param(film(box(b"stsd", b"\0" * 8 + box(b"djmd", b"\0" * 8))), id="dji"),
+        pytest.param(film(box(b"stsd", b"\0" * 8 + box(b"rtmd", b"\0" * 8))), id="sony"),
+        pytest.param(film() + b"8db42d694ccc418790edff439fe026bf", id="insta360"),
+    ],
+)
+def test_what_nobody_here_can_read_may_tell_a_place(data: bytes) -> None:
+    assert place_words(BytesIO(data), mime_of(data)) == HIDDEN
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_directory_beyond_the_end_of_any_file_is_read_as_none(order: str) -> None:
+    data = big_tiff(order, 2)
+    for far in (1 << 31, (1 << 63) + 9, (1 << 64) - 1):
+        assert not tells(data[:8] + struct.pack(order + "Q", far) + data[16:])
+
+
+JPEG_XL = JPEG_XL_START + box(b"ftyp", b"jxl \0\0\0\0jxl ")
 
 
 @pytest.mark.parametrize("kind", [b"Exif", b"xml ", b"jumb"])

@@ -57,6 +57,26 @@ async def fetch(script: Script) -> bytes:
         return b"".join([piece async for piece in pieces])
 
 
+async def test_a_large_blob_comes_in_pieces_as_large_as_the_kernel_has_them() -> None:
+    content, size = bytes(8_000_000), 8_000_000
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + content)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        account = replace(ACCOUNT, pds=f"http://127.0.0.1:{port}")
+        async with HttpPds(account, None) as pds, pds.fetch_blob(CID) as pieces:
+            found = [len(piece) async for piece in pieces]
+    assert sum(found) == size
+    assert max(found) > 1 << 16
+
+
 # --- Up -------------------------------------------------------------------------------------------
 
 

@@ -109,7 +109,9 @@ class Rounds:
         """Fetch the blobs that are due, and the true bytes of those that were edited here."""
         cids = {cid_of_name(name) for name in edited}
         again = [ref for ref in found.missing if ref.cid in cids]
-        store, due = store_of(workspace), [*again, *(r for r in found.due if r not in again)]
+        # What got no answer goes last: it may never get one, and the others do.
+        due = sorted(found.due, key=lambda ref: ref.cid in found.asked)
+        store, due = store_of(workspace), [*again, *(r for r in due if r not in again)]
         if not due or not found.listing.is_open:
             return Brought()
         store.sweep()
@@ -126,7 +128,10 @@ class Rounds:
     def _remember(self, workspace: Workspace, found: Attached, brought: Brought) -> None:
         attachments = workspace.state.attachments
         attachments.keep_stamps(brought.stamps)
-        attachments.keep_asked(not_given(brought, found.asked, workspace.now()))
+        now = workspace.now()
+        attachments.keep_asked(
+            not_given(brought, found.asked, now) | silent(brought, found.asked, now)
+        )
         if not brought.left:
             keep_as_it_is(workspace, len(found.named))
 
@@ -138,6 +143,15 @@ def not_given(brought: Brought, before: Mapping[Cid, Asked], now: int) -> dict[C
     return {
         cid: asked_again(before.get(cid), now, reason, is_absent=is_absent)
         for cid, (reason, is_absent) in reasons.items()
+    }
+
+
+def silent(brought: Brought, before: Mapping[Cid, Asked], now: int) -> dict[Cid, Asked]:
+    """Return what to remember of each blob without a usable answer: asked for by the next sync."""
+    failures = {cid: before[cid].failures if cid in before else 0 for cid in brought.silent}
+    return {
+        cid: Asked(failures[cid], now, reason, is_absent=False)
+        for cid, reason in brought.silent.items()
     }
 
 
@@ -219,7 +233,7 @@ def _remarks(found: Attached, brought: Brought) -> list[str]:
     refused = {ref.cid: NOT_GIVEN for ref in brought.absent} | brought.refused
     # Each is reported once; `status` and `blob ls` name those that are still missing.
     for cid, reason in refused.items():
-        if cid not in found.asked:
+        if cid not in found.asked or found.asked[cid].failures == 0:
             item = found.named[cid]
             again = in_words(asked_again(None, 0, "", is_absent=True).due)
             what = f"{item.paths[0]}: its blob {blob_words(item.ref)}"

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from syncd.atproto.blob import BlobRef
@@ -77,6 +78,8 @@ def with_attached(
     if not naming:
         return look, found, unread
     all_files = replace(files_of(folder, config), most=_most_bytes(workspace), reading=reading)
+    if all_files.offered is not None:
+        all_files.offered.learn(partial(files_named, folder, naming))
     for path in sorted(naming):
         met = look.problems[path]
         # Where git publishes, its file keeps the name: it is compared as any other version.

@@ -139,7 +139,9 @@ class Uploads:
         for step in steps:
             if step.path in naming and room is not None:
                 found[step.path] = {
-                    name: Parcel(name, ref, partial(files.ready, name), room.takes(step.path, ref))
+                    name: Parcel(
+                        name, ref, partial(files.ready, name, ref), room.takes(step.path, ref)
+                    )
                     for name, ref in naming[step.path].refs.items()
                     if self._named_before(step, ref.cid) is None
                 }

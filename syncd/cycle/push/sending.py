@@ -1,6 +1,7 @@
 """Send the bytes of blobs to the PDS, some at a time, each once. Names no record.
 
-What a sync would fetch from there again is copied to `blobs/` meanwhile, from the same bytes.
+What a sync would fetch from there again is copied to `blobs/` meanwhile: the disk works on one blob
+while the network works on the next.
 What became of each is kept until it is asked for: a record waits for its own blobs alone. After an
 answer that holds for all of them, or several in a row that say nothing, none is begun any more.
 """
@@ -18,7 +19,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.copying import Copies
 from syncd.blobs.files import forget, too_large
-from syncd.blobs.streams import in_streams
+from syncd.blobs.streams import Later, aside, in_streams
 from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
@@ -36,6 +37,8 @@ from syncd.errors import (
 from syncd.state.learnt import KnownBlobLimit, KnownUploads
 from syncd.values import dataclass
 
+COPIERS: Final = 2
+"""How many blobs are copied at once: a disk does not get faster by more of them."""
 ORDINARY_BYTES: Final = 1_000_000
 """Every PDS takes a blob of that size: an avatar may have it. Of a larger one it is asked first."""
 
@@ -76,6 +79,7 @@ class Sender:
     sent: dict[Cid, BlobRef] = field(default_factory=dict)
     _failed: dict[Cid, SyncdError | Refused] = field(default_factory=dict)
     _copies: Copies = field(init=False)
+    _later: Later = field(init=False)
     _most: int | None = None
     _has_asked: bool = False
     _is_over: bool = False
@@ -97,13 +101,14 @@ class Sender:
         if any(parcel.is_kept for parcel in new.values()):
             store.sweep()
         try:
-            await in_streams(lambda: self._work(waiting), len(new))
+            async with aside(COPIERS) as self._later:
+                await in_streams(lambda: self._work(waiting), len(new))
         finally:
             self._keep_count()
         try:
             placed = self._copies.place()
         except FileProblem:
-            return  # what cannot be copied is fetched, like any other blob
+            return
         self.workspace.state.attachments.keep_stamps(placed)
 
     def take(self, parcel: Parcel) -> BlobRef:
@@ -148,19 +153,20 @@ class Sender:
             with parcel.opened() as (file, size):
                 if size != expected.size:
                     raise FileChanged(f"{parcel.name} was changed after syncd read it")
-                start = file.tell()
                 found = await self.home.pds.upload_blob(file, size, expected.mime_type)
-                if parcel.is_kept and found.cid == expected.cid:
-                    file.seek(start)
-                    copying = partial(self._copies.add, file, found, parcel.name)
-                    with suppress(FileProblem):
-                        await self._copies.store.beside(copying)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
             forget()
             raise FileChanged(f"{parcel.name} was changed after syncd read it")
         self.sent[found.cid] = found
+        if parcel.is_kept:
+            self._later(partial(self._copy, parcel, found))
+
+    async def _copy(self, parcel: Parcel, found: BlobRef) -> None:
+        """Copy what was sent to `blobs/`; what cannot be copied is fetched, like any other blob."""
+        with suppress(BadData, FileChanged, FileProblem), parcel.opened() as (file, _):
+            await self._copies.store.beside(partial(self._copies.add, file, found, parcel.name))
 
     def _keep_count(self) -> None:
         """Record how many more blobs the PDS accepts, if its answers say that."""

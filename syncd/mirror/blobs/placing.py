@@ -6,6 +6,7 @@ the record is sent by the next sync, whatever delays other edits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Final
@@ -20,7 +21,7 @@ from syncd.blobs.files import Files
 from syncd.cycle.blobs.attached import fill, store_of
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadData, BadJson, FileProblem, SyncdError
+from syncd.errors import BadData, BadJson, FileChanged, FileProblem, SyncdError
 from syncd.folder.drafts import rewrite_draft
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat
@@ -34,6 +35,7 @@ from syncd.mirror.waiting import read_unpushed
 from syncd.model import RecordPath, split_record_path
 from syncd.values import dataclass
 
+_NO_ESCAPE: Final = re.compile("~(?![01])")
 _ADDED: Final = "a file was put in"
 _REPLACED: Final = "a blob that it names was replaced"
 
@@ -168,9 +170,9 @@ class Attaching:
         for name, ref in self._refs.items():
             if ref in refs:
                 try:
-                    with files.ready(name) as (content, _):
+                    with files.ready(name, ref) as (content, _):
                         stamp = copied(store, content, ref, name)
-                except BadData as error:
+                except (BadData, FileChanged) as error:
                     raise FileProblem(error.message, hint=error.hint) from error
                 self.workspace.state.attachments.keep_stamps({ref.cid: stamp})
 
@@ -257,6 +259,11 @@ def _keys_of(pointer: str) -> Pointer:
     if not pointer.startswith("/"):
         hint = "write it as in --to com.example.note/one#/images/0/image"
         raise SyncdError(f"{pointer!r} is not a JSON pointer, which begins with /", hint=hint)
+    if _NO_ESCAPE.search(pointer):
+        hint = "write ~0 for ~ and ~1 for / in the name of a key"
+        raise SyncdError(
+            f"{pointer!r} is not a JSON pointer: only ~0 and ~1 may follow ~", hint=hint
+        )
     return tuple(k.replace("~1", "/").replace("~0", "~") for k in pointer[1:].split("/"))
 
 

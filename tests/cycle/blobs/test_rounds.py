@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from syncd.atproto.cid import cid_of_blob
+from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.cycle.blobs import attached, rounds
+from syncd.errors import Unreachable
 from syncd.folder.disk import Disk
 from syncd.model import RecordPath
+from syncd.sandbox import MemoryPds
 from syncd.sandbox.faults import Cut, DropRequest
 from tests.folder.disks import Crash, StagedDisk
 from tests.rigs.device import Device, World, rework
@@ -159,6 +162,42 @@ async def test_a_pds_that_breaks_off_is_asked_again_by_the_next_sync(
     assert report.is_settled
     await laptop.sync()
     assert set(blobs(laptop)) == {name_of(CAT), name_of(DOG)}
+
+
+class Broken(MemoryPds):
+    """A PDS that fails at some blobs: its disk has lost them, and it says 500."""
+
+    lost: frozenset[Cid] = frozenset()
+
+    @asynccontextmanager
+    async def fetch_blob(self, cid: Cid) -> AsyncGenerator[AsyncIterator[bytes], None]:
+        if cid in self.lost:
+            raise Unreachable("the PDS answered 500 InternalServerError")
+        async with super().fetch_blob(cid) as pieces:
+            yield pieces
+
+
+async def test_many_blobs_without_an_answer_keep_the_others_back_for_one_sync_at_most(
+    world: World, pictures: Pictures
+) -> None:
+    contents = [CAT + bytes([number]) for number in range(20)]
+    await pictures.write(ONE, *contents)
+    scout = pictures.device("scout", blobs_fetch="none")
+    await scout.sync()
+    in_order = attached.attached(scout.mirror.workspace).unasked
+    pds = Broken(world.sandbox, world.login.did)
+    pds.lost = frozenset(ref.cid for ref in in_order[:8])
+    laptop = pictures.device()
+    laptop.mirror.home = replace(laptop.mirror.home, pds=pds)
+    for _ in range(3):
+        report = await laptop.mirror.cycle()
+    assert len(blobs(laptop)) == 12
+    assert report.pulled == ()
+    pds.lost = frozenset()
+    hour_later = laptop.mirror.workspace.clock_ns() + 3_601 * 1_000_000_000
+    rework(laptop.mirror, clock_ns=lambda: hour_later)
+    await laptop.mirror.cycle()
+    assert len(blobs(laptop)) == 20
 
 
 async def test_a_blob_that_was_removed_is_fetched_again_and_deletes_nothing(

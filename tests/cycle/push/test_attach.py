@@ -287,6 +287,82 @@ async def test_what_nobody_meant_to_publish_is_not_uploaded(
     assert uploads(world) == 0
 
 
+@pytest.mark.parametrize(
+    ("attribute", "is_sent"),
+    [
+        ("filter=git-crypt diff=git-crypt", False),
+        ("filter=crypt", False),
+        ("filter={0.a}%s", False),
+        ("filter=lfs diff=lfs merge=lfs -text", True),
+        ("filter=annex", True),
+        ("-filter", True),
+        ("filter", True),
+        ("-text", True),
+    ],
+)
+async def test_a_file_that_git_keeps_encrypted_is_not_uploaded(
+    tmp_path: Path, attribute: str, is_sent: bool
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    make_repository(device.root)
+    put(device, ".gitattributes", f"secrets/** {attribute}\n".encode())
+    put(device, "secrets/key.png", PICTURE)
+    put(device, "pictures/cover.png", PICTURE + b"2")
+    device.save(ONE, image={"$type": "blob", "$file": "secrets/key.png"})
+    device.save(TWO, image={"$type": "blob", "$file": "pictures/cover.png"})
+    report = await device.sync()
+    assert (ONE in report.pushed) is is_sent
+    assert TWO in report.pushed
+    assert uploads(world) == 1 + is_sent
+    assert [p.line for p in report.problems if p.path == ONE] == [1] * (not is_sent)
+
+
+@pytest.mark.parametrize("odd", ["", "sub/cover.png", "link/cover.png"])
+async def test_git_is_asked_once_for_all_files_of_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, ".gitignore", b"secrets/\n")
+    make_repository(device.root)
+    names = [f"{where}/{n}.png" for n in range(5) for where in ("pictures", "secrets")]
+    for number, name in enumerate(names):
+        put(device, name, PICTURE + name.encode())
+        path = RecordPath(f"com.example.note/n{number}")
+        device.save(path, image={"$type": "blob", "$file": name})
+    if odd:
+        put(device, odd, PICTURE)
+        make_odd(device.root, odd)
+        device.save(ONE, image={"$type": "blob", "$file": odd})
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+    report = await device.sync()
+    assert len(report.pushed) == 5
+    held = {p.path for p in report.problems if "git ignores" in p.reason} - {ONE}
+    assert held == {f"com.example.note/n{number}" for number in range(1, 10, 2)}
+    asked = trace.read_text().count('"event":"start"')
+    assert odd or asked <= 4  # ignored, and filters: once for each look of a sync
+    assert uploads(world) == 5
+
+
+def make_repository(root: Path) -> None:
+    subprocess.run(["git", "-C", root, "init", "-q"], check=True)
+
+
+def make_odd(root: Path, name: str) -> None:
+    """Have git refuse to say whether it ignores a file."""
+    place = root / name.partition("/")[0]
+    if place.name == "link":
+        place.rename(root / "real")
+        place.symlink_to(root / "real")
+        return
+    git = ["git", "-C", str(place), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    subprocess.run(["git", "-C", root, "add", "sub"], check=True, capture_output=True)
+
+
 def taken_in_berlin() -> bytes:
     """Return a picture whose metadata says where it was taken."""
     exif = Image.Exif()
@@ -808,6 +884,30 @@ async def test_a_file_that_comes_back_after_its_record_went_is_uploaded_again(
 
 
 # --- Edits and stops in between -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [PICTURE[:-1] + b"Y", b"GIF89a" + bytes(len(PICTURE) - 6)])
+async def test_no_other_bytes_are_uploaded_in_the_place_of_those_that_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Of the same size, so that only another stat shows the difference."""
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    send, met = Sender._send, list[int]()
+
+    async def edited(self: Sender, *what: Any) -> None:  # noqa: ANN401
+        if not met:
+            put(device, "pictures/cover.png", content)
+        try:
+            await send(self, *what)
+        finally:
+            met.append(uploads(world))
+
+    monkeypatch.setattr(Sender, "_send", edited)
+    assert (await device.sync()).pushed == (ONE,)
+    assert met == [0, 1]
+    assert picture_of(world)["ref"] == cid_of_blob(content)
 
 
 async def test_a_file_that_changes_before_it_is_uploaded_is_looked_at_again(

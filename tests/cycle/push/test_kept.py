@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -138,6 +139,33 @@ async def test_a_file_that_two_records_name_is_copied_once(world: World) -> None
     draw(device, TWO, "cat.png")
     assert set((await device.sync()).pushed) == {ONE, TWO}
     assert kept(device) == {name_of(CAT): CAT}
+
+
+async def test_a_disk_that_makes_a_copy_wait_keeps_no_upload_waiting(world: World) -> None:
+    device, sent = device_of(world), list[str]()
+    for number in range(8):
+        draw(device, RecordPath(f"com.example.note/n{number}"), f"{number}.png", CAT * (number + 1))
+    disk, uploaded = device.mirror.workspace.folder.disk, asyncio.Event()
+    beside = type(disk).beside
+
+    class Slow(type(disk)):  # type: ignore[misc]
+        async def beside(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401
+            await asyncio.wait_for(uploaded.wait(), 5)
+            return await beside(self, work)
+
+    class Telling(MemoryPds):
+        async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+            found = await super().upload_blob(file, size, mime_type)
+            sent.append(mime_type)
+            if len(sent) == 8:
+                uploaded.set()
+            return found
+
+    rework(device.mirror, folder=replace(device.mirror.workspace.folder, disk=Slow()))
+    device.mirror.home = replace(device.mirror.home, pds=Telling(world.sandbox, world.login.did))
+    device.mirror.outbox.move(device.mirror.home)
+    report = await device.mirror.cycle()
+    assert len(report.pushed) == len(kept(device)) == 8
 
 
 class Relabelling(MemoryPds):

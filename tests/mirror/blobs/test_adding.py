@@ -160,6 +160,8 @@ def test_a_page_keeps_its_comments_and_its_text(root: Path, picture: Path) -> No
         ("#/embed/images/-", '{"embed": {"$type": "app.bsky.embed.external"}}'),
         ("#/a/b/c", "{}"),
         ("#a", "{}"),
+        ("#/a~2b", "{}"),
+        ("#/a~", "{}"),
         ("", "{}"),
         ("#/a", '{"a": 1.5}'),
         ("#/a", '{"b": {"$type": "blob", "$file": "a.png"}}'),
