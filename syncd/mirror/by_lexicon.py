@@ -5,7 +5,7 @@ Where no lexicon of the collection is known, they say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from syncd.atproto.data import Record
@@ -51,6 +51,15 @@ def fields_of(workspace: Workspace, collection: Nsid) -> frozenset[str]:
     if lexicon is None or lexicon.record is None:
         return frozenset()
     return frozenset(lexicon.record["record"]["properties"])
+
+
+def with_records(workspace: Workspace, nsids: Sequence[str]) -> list[str]:
+    """Return those of `nsids` that can be collections: by their lexicon, or because none is known."""
+    with _open(workspace) as library:
+        found = {nsid: library.lexicon(parse_nsid(nsid)) for nsid in nsids}
+    return [
+        nsid for nsid, lexicon in found.items() if lexicon is None or lexicon.record is not None
+    ]
 
 
 def blob_places(workspace: Workspace, collection: Nsid) -> list[tuple[str, ...]]:
