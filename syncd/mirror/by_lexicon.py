@@ -54,7 +54,7 @@ def fields_of(workspace: Workspace, collection: Nsid) -> frozenset[str]:
 
 
 def with_records(workspace: Workspace, nsids: Sequence[str]) -> list[str]:
-    """Return those of `nsids` that can be collections: by their lexicon, or because none is known."""
+    """Return those of `nsids` that can be collections: by their lexicon, or for lack of one."""
     with _open(workspace) as library:
         found = {nsid: library.lexicon(parse_nsid(nsid)) for nsid in nsids}
     return [
