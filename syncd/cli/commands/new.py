@@ -87,12 +87,16 @@ def _question(workspace: Workspace, directory: Path, collection: Nsid) -> None:
     A record of it waits to be published if the collection is one slip away from another.
     """
     known = offer_lexicons(directory, "")
-    if collection in known:
+    if collection in known and with_records(workspace, [collection]):
         return
     unknown = f"syncd: {collection} has no lexicon and no records here"
-    if inside := with_records(workspace, names_below(collection, known)):
+    where, namespace = "below", str(collection)
+    if collection in known:
+        unknown = f"syncd: the lexicon {collection} describes no records"
+        where, namespace = "beside", collection.rpartition(".")[0]
+    if inside := with_records(workspace, names_below(namespace, known)):
         more = ", …" if len(inside) > _NAMED else ""
-        tell(f"{unknown}; collections below it: {', '.join(inside[:_NAMED])}{more}")
+        tell(f"{unknown}; collections {where} it: {', '.join(inside[:_NAMED])}{more}")
         tell("  next: if you meant one of these, delete this draft, then syncd new COLLECTION")
     elif (meant := near_name(collection, known)) is not None:
         tell(f"{unknown}: did you mean {meant}?")

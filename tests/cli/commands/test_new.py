@@ -62,6 +62,14 @@ def test_of_a_namespace_the_collections_below_it_are_named(tmp_path: Path) -> No
     assert again.stderr == ""
 
 
+def test_of_a_lexicon_without_records_the_collections_beside_it_are_named(tmp_path: Path) -> None:
+    root = make_mirror(tmp_path / "notes")
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed.defs"])
+    assert done.exit_code == 0
+    assert "app.bsky.feed.post" in done.stderr
+    assert "app.bsky.actor.profile" not in done.stderr
+
+
 @pytest.mark.parametrize("typed", ["com.example.note/bread", "./com.example.note/bread.json"])
 def test_a_record_that_is_named_is_the_name_of_its_draft(tmp_path: Path, typed: str) -> None:
     root = make_mirror(tmp_path / "notes")
