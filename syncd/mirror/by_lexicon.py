@@ -6,7 +6,7 @@ Where no lexicon of the collection is known, they say nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from syncd.atproto.data import Record
 from syncd.atproto.lexicon.blank import begin_record
@@ -55,11 +55,14 @@ def fields_of(workspace: Workspace, collection: Nsid) -> frozenset[str]:
 
 def with_records(workspace: Workspace, nsids: Sequence[str]) -> list[str]:
     """Return those of `nsids` that can be collections: by their lexicon, or for lack of one."""
+    found: list[str] = []
     with _open(workspace) as library:
-        found = {nsid: library.lexicon(parse_nsid(nsid)) for nsid in nsids}
-    return [
-        nsid for nsid, lexicon in found.items() if lexicon is None or lexicon.record is not None
-    ]
+        for nsid in nsids:
+            # A directory or a document may have any name.
+            with suppress(BadSyntax):
+                lexicon = library.lexicon(parse_nsid(nsid))
+                found += [nsid] if lexicon is None or lexicon.record is not None else []
+    return found
 
 
 def blob_places(workspace: Workspace, collection: Nsid) -> list[tuple[str, ...]]:

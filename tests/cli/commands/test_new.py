@@ -51,7 +51,8 @@ def test_a_collection_that_is_nearly_another_is_asked_about_and_made_all_the_sam
 def test_of_a_namespace_the_collections_below_it_are_named(tmp_path: Path) -> None:
     """They are those of lexicons and of the folder; what holds no records is none of them."""
     root = make_mirror(tmp_path / "notes")
-    (root / "app.bsky.feed.saved").mkdir()
+    for name in ("app.bsky.feed.saved", "app.bsky.feed.no name"):
+        (root / name).mkdir()
     done = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed"])
     assert done.exit_code == 0
     assert (root / done.stdout.strip()).is_file()
