@@ -60,7 +60,6 @@ from syncd.model import Account, Report
 from syncd.neighbours.autosave import HINT, find_autosave
 from syncd.neighbours.sharing import find_sharing
 from syncd.pds import HttpPds
-from syncd.slips import near_name
 from syncd.state import create_state, set_aside
 from syncd.state.consent import Adoption
 from syncd.state.note import Note
@@ -157,9 +156,7 @@ def _warn_of_empty(root: Path, patterns: Sequence[str]) -> None:
                 f"syncd: the repo has no collection {pattern} yet; syncd brings it once there "
                 "is one"
             )
-            if meant := near_name(pattern, collections):
-                tell(f"  next: did you mean {meant}?")
-            elif not pattern.endswith("*"):
+            if not pattern.endswith("*"):
                 tell(f"  next: to name all collections below it: --collection '{pattern}.*'")
 
 
