@@ -71,6 +71,11 @@ def near_name(name: str, known: Collection[str]) -> str | None:
     return meant or next(iter(get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)), None)
 
 
+def names_below(name: str, known: Collection[str]) -> list[str]:
+    """Return the names in `known` of which `name` is the namespace, in order."""
+    return sorted(other for other in known if other.startswith(f"{name}."))
+
+
 def extended_by(name: str, other: str) -> str | None:
     """Return what `name` adds to the collection name `other`; None if it does not extend it."""
     if len(name) <= len(other) or not name.lower().startswith(other.lower()):

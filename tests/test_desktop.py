@@ -43,6 +43,30 @@ async def test_a_conflict_is_shown_where_that_is_wanted(terminal: Terminal, note
     assert "syncd resolve" in words
 
 
+def test_held_deletions_are_one_notice_without_a_word_of_a_record(
+    terminal: Terminal, notes: Path
+) -> None:
+    directory = notes / "com.example.note"
+    directory.mkdir(exist_ok=True)
+    for number in range(30):
+        text = f'{{"$type": "com.example.note", "text": "private {number}"}}'
+        (directory / f"n{number}.json").write_text(text)
+    terminal.ok("syncd sync", at=notes)
+    count = install(terminal.home / "bin", script='printf "%s\n" "$@" "" >> "$0.shown"')
+    with (notes / "syncd.toml").open("a") as toml:
+        toml.write("\n[run]\ndesktop = true\n")
+    with daemon(terminal, notes, DBUS_SESSION_BUS_ADDRESS=BUS):
+        for file in directory.glob("n*.json"):
+            file.unlink()
+        assert terminal.run("syncd now", at=notes).code == 3
+        wait_until(count.exists, "the notification")
+        assert terminal.run("syncd now", at=notes).code == 3
+    shown = count.read_text()
+    assert shown.count("--app-name") == 1
+    assert "30 held changes in notes" in shown
+    assert "private" not in shown
+
+
 @pytest.mark.parametrize("wanted", ["true", "false"])
 def test_where_there_is_no_desktop_that_is_said_if_one_was_wanted(
     terminal: Terminal, notes: Path, wanted: str
@@ -66,6 +90,7 @@ def test_what_a_desktop_needs_is_named(tmp_path: Path) -> None:
     assert desktop.find_obstacle({**here, "DBUS_SESSION_BUS_ADDRESS": BUS}) is None
     (tmp_path / "bus").touch()
     assert desktop.find_obstacle(here) is None
+    assert "CI" in (desktop.find_obstacle({**here, "CI": "true"}) or "")
 
 
 @pytest.mark.parametrize("script", [None, "exit 1", "exec sleep 60"])

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.slips import copied_names, extended_by, is_aside, is_passing, is_slip, near_name, slip_of
+from syncd.slips import (
+    copied_names,
+    extended_by,
+    is_aside,
+    is_passing,
+    is_slip,
+    names_below,
+    near_name,
+    slip_of,
+)
 from tests.chance import times
 
 POST = "app.bsky.feed.post"
@@ -202,3 +211,9 @@ def test_a_name_says_whether_its_file_soon_takes_the_place_of_another(
     name: str, expected: bool
 ) -> None:
     assert is_passing(name) is expected
+
+
+def test_a_namespace_is_what_names_begin_with_and_not_part_of_a_segment() -> None:
+    known = ["app.feed.post", "app.feed", "app.feeds.post", "app.feed.like", "app.feed.a.b"]
+    assert names_below("app.feed", known) == ["app.feed.a.b", "app.feed.like", "app.feed.post"]
+    assert names_below("app.feed.post", known) == []

@@ -73,6 +73,9 @@ MEANT: dict[str, str] = {
     **dict.fromkeys(("rm", "remove", "delete"), "delete the file, then 'syncd sync'"),
     **dict.fromkeys(("mv", "rename"), "rename the file, then 'syncd sync'"),
     **dict.fromkeys(("ls", "list", "info"), "see 'syncd status'"),
+    **dict.fromkeys(
+        ("config", "settings", "set"), "edit syncd.toml: see 'syncd help configuration'"
+    ),
     **dict.fromkeys(("start", "daemon", "watch"), "'syncd run' keeps a mirror in sync"),
     **dict.fromkeys(("check", "lint", "validate"), "see 'syncd lexicon check', 'syncd doctor'"),
     **dict.fromkeys(("undo", "revert", "checkout"), "see 'syncd restore'"),

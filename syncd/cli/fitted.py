@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from syncd.cli.screen.output import broken
+from syncd.cli.cells import broken, cells
 
 _FENCE: Final = "```"
 _CODE: Final = " " * 4
@@ -62,7 +62,7 @@ def _is_row(line: str) -> bool:
 
 
 def _fitted(block: Sequence[str], room: int, is_code: bool) -> Sequence[str]:
-    if is_code or max(map(len, block)) <= room:
+    if is_code or max(map(cells, block)) <= room:
         return block
     if _is_row(block[0]):
         return list(_listed(block, room))
@@ -73,15 +73,15 @@ def _fitted(block: Sequence[str], room: int, is_code: bool) -> Sequence[str]:
 
 def _listed(rows: Sequence[str], room: int) -> Iterator[str]:
     """Yield each row of a table as lines: each cell with its heading."""
-    head, *others = map(_cells, rows)
-    for cells in others:
-        if all(map(_RULE.fullmatch, cells)):
+    head, *others = map(_split, rows)
+    for row in others:
+        if all(map(_RULE.fullmatch, row)):
             continue
-        for at, (name, cell) in enumerate(zip(head, cells, strict=False)):
+        for at, (name, cell) in enumerate(zip(head, row, strict=False)):
             if cell:
                 lead = "  " if at else ""
                 yield from broken(lead + (f"{name}: {cell}" if name else cell), room, _DEEPER)
 
 
-def _cells(row: str) -> list[str]:
+def _split(row: str) -> list[str]:
     return [cell.strip() for cell in _CELL.split(row.strip())[1:-1]]

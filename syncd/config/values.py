@@ -176,7 +176,8 @@ def check_pattern(pattern: str) -> str:
     try:
         return parse_nsid(pattern)
     except BadSyntax as error:
-        raise ConfigWrong(f"{error.message}, nor a pattern such as app.bsky.*") from None
+        message = f"{error.message}, or that of a pattern such as app.bsky.*"
+        raise ConfigWrong(message) from None
 
 
 def forms_of_text(text: str) -> Forms:

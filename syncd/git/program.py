@@ -43,6 +43,9 @@ _RUN_HOOKS = ("commit", "push")
 """Their output goes to files: a process that a hook leaves running would keep a pipe open."""
 _End: TypeAlias = "int | BinaryIO"
 _NO_IDENTITY = ("tell me who you are", "auto-detect email", "empty ident", "no email was given")
+_UNKNOWN = ("unknown option", "unrecognized argument", "unknown subcommand", "is not a git command")
+OLDEST = "2.30"
+"""The oldest git with which the tests of syncd were run."""
 _DUBIOUS = "dubious ownership"
 _SHOWN = 300
 
@@ -104,7 +107,7 @@ class Git:
                 pass_fds=self.inherited,
             )
         except FileNotFoundError:
-            raise GitFailed("git is not installed", hint="install git 2.34 or newer") from None
+            raise GitFailed("git is not installed", hint=f"install git {OLDEST} or newer") from None
         except OSError as error:
             raise GitFailed(f"git cannot be started: {error.strerror}") from None
 
@@ -162,6 +165,12 @@ def _failure(command: str, output: bytes) -> GitFailed:
         )
         reason = "git does not trust this repository, because it belongs to another user"
         return GitFailed(f"{reason} (dubious ownership)", hint=cure)
+    hint = f"update git: syncd needs {OLDEST} or newer" if _is_old(text) else ""
     stated = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "")
     reason = stated.partition(": ")[2] or (lines[-1] if lines else "git gave no reason")
-    return GitFailed(f"git {command} failed: {reason[:_SHOWN].rstrip('.')}")
+    return GitFailed(f"git {command} failed: {reason[:_SHOWN].rstrip('.')}", hint=hint)
+
+
+def _is_old(text: str) -> bool:
+    """Return whether git refused a word that every supported git knows."""
+    return any(words in text for words in _UNKNOWN)

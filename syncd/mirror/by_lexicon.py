@@ -5,8 +5,8 @@ Where no lexicon of the collection is known, they say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from syncd.atproto.data import Record
 from syncd.atproto.lexicon.blank import begin_record
@@ -51,6 +51,18 @@ def fields_of(workspace: Workspace, collection: Nsid) -> frozenset[str]:
     if lexicon is None or lexicon.record is None:
         return frozenset()
     return frozenset(lexicon.record["record"]["properties"])
+
+
+def with_records(workspace: Workspace, nsids: Sequence[str]) -> list[str]:
+    """Return those of `nsids` that can be collections: by their lexicon, or for lack of one."""
+    found: list[str] = []
+    with _open(workspace) as library:
+        for nsid in nsids:
+            # A directory or a document may have any name.
+            with suppress(BadSyntax):
+                lexicon = library.lexicon(parse_nsid(nsid))
+                found += [nsid] if lexicon is None or lexicon.record is not None else []
+    return found
 
 
 def blob_places(workspace: Workspace, collection: Nsid) -> list[tuple[str, ...]]:

@@ -29,6 +29,7 @@ from syncd.model.addresses import AT, is_web_address, uri_of_address
 from syncd.slips import near_name
 from syncd.state.notes import KnownAccount
 from syncd.values import dataclass
+from syncd.values.patterns import pattern
 
 _FILE = "file:"
 _HINT_ONE = "name it as collection/rkey, by its file, or by its at:// URI"
@@ -152,6 +153,9 @@ def unknown(workspace: Workspace, name: Name, otherwise: str = "") -> SyncdError
     return SyncdError(f"{name.text} is not a record of this mirror", hint="syncd status --ignored")
 
 
+_PLACE = pattern(r"(?::\d+){1,2}:?$")
+
+
 def _near(workspace: Workspace, name: Name) -> str | None:
     """Return the record or collection that a person may have meant; None if none is close."""
     form = name.forms[0].strip("\"'").replace("\\", "/")
@@ -160,12 +164,13 @@ def _near(workspace: Workspace, name: Name) -> str | None:
     near = collection if collection in sizes else near_name(collection, sizes)
     if near is None or not rest:
         return near
-    rkey = rest.removesuffix(name.written.of(near).ending)
-    begin = f"{near}/"
+    # Editors and compilers name a place in a file by line and column.
+    rkey = _PLACE.sub("", rest).removesuffix(name.written.of(near).ending)
+    begin, stem = f"{near}/", rkey.rpartition(".")[0]
     found = (p.removeprefix(begin) for p in workspace.state.base() if p.startswith(begin))
     for known in found:
         is_alike = known.casefold() == rkey.casefold() or is_one_edit(known, rkey)
-        if known == rkey or is_alike:
+        if known in (rkey, stem) or is_alike:
             return begin + known
     return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from syncd.atproto.cid import Cid
 from syncd.cycle.pull.merge import in_style
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
@@ -22,6 +23,7 @@ from syncd.mirror.past.undo import (
     EDITED,
     Undo,
     begin_restore,
+    content_as,
     end_restore,
     end_stopped,
     end_undo,
@@ -74,7 +76,7 @@ def find_version(
 def restore_version(workspace: Workspace, event: Superseded) -> None:
     """Write one version into the folder; see `restore`."""
     cid = cid_in_file(workspace, event)
-    earlier = begin_restore(workspace, {event.path: cid})
+    earlier = begin_restore(workspace, {event.path: cid}, _texts([event]))
     try:
         _write_back(workspace, event)
     except SyncdError:
@@ -83,6 +85,10 @@ def restore_version(workspace: Workspace, event: Superseded) -> None:
     # A person asked for this version, so no setting delays it.
     publish_version(workspace, event.path, cid)
     end_restore(workspace, earlier, [event.path])
+
+
+def _texts(events: Sequence[Superseded]) -> dict[RecordPath, Cid]:
+    return {event.path: event.cid for event in events if not event.cid.is_block}
 
 
 def find_back(
@@ -172,8 +178,8 @@ def _without_done(
         event
         for event in events
         if (seen := files[event.path]) is None
-        or stopped.after.get(event.path) != seen.cid
-        or stopped.before.get(event.path) != cid_in_file(workspace, event)
+        or (after := stopped.after.get(event.path)) != content_as(seen, after)
+        or stopped.before.get(event.path) not in (event.cid, cid_in_file(workspace, event))
     ]
 
 
@@ -230,7 +236,7 @@ def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
     written: list[RecordPath] = []
     failed: dict[RecordPath, SyncdError] = {}
     cids = {event.path: cid_in_file(workspace, event) for event in events}
-    earlier = begin_restore(workspace, cids)
+    earlier = begin_restore(workspace, cids, _texts(events))
     try:
         for event in events:
             try:
@@ -298,10 +304,10 @@ def _take_back(workspace: Workspace, undo: Undo) -> None:
         if version.cid.is_block:
             version = fitting(workspace, with_comments(workspace, version))
         _write_back(workspace, version)
-        publish_version(workspace, path, undo.back)
+        publish_version(workspace, path, cid_in_file(workspace, version))
         return
     seen, base = file_at(workspace.folder, path), workspace.state.base_of([path]).get(path)
-    if seen is not None and seen.cid == undo.now:
+    if seen is not None and content_as(seen, undo.now) == undo.now:
         put(workspace, Successor(path, seen, None, base, "restored, and undone"))
 
 

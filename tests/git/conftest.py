@@ -91,7 +91,7 @@ def make_repo(top: Path, algorithm: str = "sha1") -> Repo:
 @pytest.fixture(autouse=True)
 def own_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The git configuration of the person; the machine's own does not count."""
-    assert shutil.which("git"), "these tests need git 2.34 or newer: apt install git"
+    assert shutil.which("git"), "these tests need git 2.32 or newer: apt install git"
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     config = tmp_path / "gitconfig"

@@ -15,6 +15,7 @@ import pytest
 
 from syncd.cycle.branch.mark import Mark, format_mark
 from syncd.errors import GitFailed
+from syncd.git.program import OLDEST, Git
 from syncd.mirror.branch.marks import FileMarks
 from syncd.mirror.branch.publication import Published
 from tests.rigs.device import World
@@ -426,3 +427,24 @@ async def test_a_mirror_pushes_to_a_remote_and_never_to_a_directory(
     )
     assert Repo(device.root / "b").git("for-each-ref") == ""
     device.mirror.state.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "is_old"),
+    [
+        ("error: unknown option `ignored-by-nobody'\nusage: git x", True),
+        ("git: 'switch' is not a git command. See 'git --help'.", True),
+        ("fatal: your current branch 'main' does not have any commits yet", False),
+    ],
+)
+def test_a_git_that_is_too_old_is_named_with_the_one_that_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, is_old: bool
+) -> None:
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncat >&2 <<"END"\n{said}\nEND\nexit 129\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    with pytest.raises(GitFailed) as failed:
+        Git(tmp_path).run("x")
+    assert (OLDEST in failed.value.hint) == is_old

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,20 @@ def test_units_and_running_processes_name_mirrors_and_each_is_named_once(home: P
 @pytest.mark.parametrize("path", ["/srv/bob", "/a-b/c d", "/.x/ü%\\", "/x/.y"])
 def test_the_name_of_a_unit_is_read_back(path: str) -> None:
     assert unescape(escape(path)) == path
+
+
+def test_names_of_any_script_stand_in_their_columns(home: Path) -> None:
+    """A letter of Japanese takes two columns."""
+    for name in ("日本の記録", "フォト"):
+        make_mirror(home / name)
+    listed = home / ".config" / "syncd" / "mirrors.toml"
+    listed.write_text('mirrors = ["~/alice", "~/日本の記録", "~/フォト"]', encoding="utf-8")
+    lines = [line for line in status().stdout.splitlines() if "did:plc" in line]
+    wide = [sum(map(is_wide, line.partition("did:plc")[0])) for line in lines]
+    begins = [line.index("did:plc") + extra for line, extra in zip(lines, wide, strict=True)]
+    assert set(wide) >= {0, 5, 3}
+    assert len(set(begins)) == 1
+
+
+def is_wide(char: str) -> bool:
+    return unicodedata.east_asian_width(char) in "WF"

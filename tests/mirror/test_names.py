@@ -21,6 +21,7 @@ from syncd.mirror.names import (
     read_name,
     read_names,
     record_named,
+    unknown,
 )
 from syncd.mirror.selection import matching, named_whole, unmatched
 from syncd.model import Problem, RecordPath
@@ -267,3 +268,14 @@ async def test_names_are_read_as_the_files_of_the_mirror_are_named(world: World)
     name: Name = read_name(workspace, file, [laptop.root])
     assert matching([Problem(COLON, "", "")], [name])
     assert meant(workspace, "com.example.note/a%3a*.json") == [COLON]
+
+
+@pytest.mark.parametrize("typed", ["one.json:3", "one.json:3:14:", "one.jsno", "one.md", "onee"])
+def test_a_place_in_a_file_and_another_ending_suggest_the_record(
+    laptop: Device, typed: str
+) -> None:
+    """Editors, compilers and grep name a file with line and column."""
+    workspace = laptop.mirror.workspace
+    collection = NOTE.partition("/")[0]
+    (name,) = read_names(workspace, [f"{collection}/{typed}"], [laptop.root])
+    assert NOTE in unknown(workspace, name).hint

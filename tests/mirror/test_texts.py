@@ -161,3 +161,27 @@ async def test_a_merge_is_edited_in_a_file_with_the_ending_of_its_text(world: Wo
     assert settle_by_merge(workspace, open_conflicts(workspace), edit=edit) == (2, [])
     assert endings == [".json", ".md"]
     assert list((workspace.own / "edit").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "present", [PAGE.replace("a remark", "another"), "---\ntitle: A\n---\nhello\n"]
+)
+async def test_a_text_that_differs_in_its_comments_alone_is_undone_and_done_again(
+    laptop: Device, present: str
+) -> None:
+    cid = kept(laptop)
+    write(laptop, present, ".md")
+    restore(workspace_of(laptop), LONG, cid)
+    assert file_of(laptop) == (".md", PAGE)
+    for wanted in (present, PAGE, present):
+        assert undo(laptop) == 0
+        assert file_of(laptop) == (".md", wanted)
+
+
+async def test_a_text_that_was_edited_in_its_comments_since_stays(laptop: Device) -> None:
+    cid, present = kept(laptop), PAGE.replace("a remark", "another")
+    write(laptop, present, ".md")
+    restore(workspace_of(laptop), LONG, cid)
+    write(laptop, PAGE.replace("a remark", "a third"), ".md")
+    assert undo(laptop) == 1
+    assert "a third" in file_of(laptop)[1]

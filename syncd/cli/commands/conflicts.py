@@ -174,6 +174,19 @@ def carry_out(
         words = "the running syncd has another version: its next sync carries this out"
         _say_noted(words, as_json, done)
         tell(f"  next: {error.hint}")
+    except SyncdError:
+        _say_kept(as_json)
+        raise
+    except click.exceptions.Exit as ended:
+        if ended.exit_code not in (0, NEEDS_A_PERSON):
+            _say_kept(as_json)
+        raise
+
+
+def _say_kept(as_json: bool) -> None:
+    """Say that a sync that failed takes no decision away."""
+    if not as_json:
+        tell("syncd: what you decided is noted; the next sync that succeeds carries it out")
 
 
 def _say_noted(words: str, as_json: bool, done: Mapping[str, object] | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from difflib import unified_diff
+from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from syncd.cli.arguments.places import standing
 from syncd.cli.screen.changes import Line, changes
 from syncd.cli.screen.output import (
     cid_json,
+    many,
     problem_json,
     say,
     say_changes,
@@ -94,14 +96,31 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         differences = [_json(difference) for difference in found]
         say_json({"differences": differences, "problems": list(map(problem_json, problems))})
         return
-    for difference in found:
-        say(f"{difference.verdict}: {difference.step.reason}")
-        if difference.unshown:
-            say(f"  no text can show the repo's version: {difference.unshown}")
-        for line in _changed_fields(difference):
-            say(line)
-        say_changes(_changes(difference))
+    for (verdict, reason, _), group in groupby(found, _kind):
+        alike = list(group)
+        count = f", {many(len(alike), 'record')}" if len(alike) > 1 else ""
+        say(f"{verdict}{count}: {reason}")
+        for difference in alike:
+            _say_difference(difference)
     say_waiting((), problems, ())
+
+
+def _kind(difference: RecordDiff) -> tuple[str, ...]:
+    """Return what differences have in common that get one line; each conflict has its own."""
+    is_conflict = difference.step.verdict is Verdict.CONFLICT
+    path = difference.step.path if is_conflict else ""
+    return difference.verdict, difference.step.reason, path
+
+
+def _say_difference(difference: RecordDiff) -> None:
+    path, lines = difference.step.path, list(_changes(difference))
+    if difference.unshown:
+        say(f"  no text can show the repo's version of {path}: {difference.unshown}")
+    elif not lines:
+        say(f"  {path}")
+    for line in _changed_fields(difference):
+        say(line)
+    say_changes(lines)
 
 
 async def _differences(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -21,13 +22,16 @@ from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder.names import record_of_draft
 from syncd.forms import Form
 from syncd.forms.imported import import_post
-from syncd.mirror.by_lexicon import begin, fields_of
+from syncd.mirror.by_lexicon import begin, fields_of, with_records
 from syncd.mirror.names import place_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
 from syncd.model import RecordPath
 from syncd.prepared.offer import offer_lexicons
-from syncd.slips import near_name
+from syncd.slips import names_below, near_name
+
+_NAMED: Final = 8
+"""So many collections of a namespace are named."""
 
 
 @click.command()
@@ -58,7 +62,7 @@ def new(
     with open_files(directory) as workspace:
         named, key = place_named(workspace, collection, standing(directory))
         nsid = parse_nsid(named)
-        _question(directory, nsid)
+        _question(workspace, directory, nsid)
         form = workspace.folder.forms.of(nsid)
         content = _content(workspace, nsid, source, form)
         if publish:
@@ -77,14 +81,25 @@ def new(
     carry_out(directory, as_json, {"published": done}, acted_on=acted_on)
 
 
-def _question(directory: Path, collection: Nsid) -> None:
-    """Ask whether another collection was meant, if this one is unknown; else make it.
+def _question(workspace: Workspace, directory: Path, collection: Nsid) -> None:
+    """Ask whether another collection was meant, if this one is unknown; make it all the same.
 
     A record of it waits to be published if the collection is one slip away from another.
     """
-    meant = near_name(collection, offer_lexicons(directory, ""))
-    if meant is not None:
-        tell(f"syncd: {collection} has no lexicon and no records here: did you mean {meant}?")
+    known = offer_lexicons(directory, "")
+    if collection in known and with_records(workspace, [collection]):
+        return
+    unknown = f"syncd: {collection} has no lexicon and no records here"
+    where, namespace = "below", str(collection)
+    if collection in known:
+        unknown = f"syncd: the lexicon {collection} describes no records"
+        where, namespace = "beside", collection.rpartition(".")[0]
+    if inside := with_records(workspace, names_below(namespace, known)):
+        more = ", …" if len(inside) > _NAMED else ""
+        tell(f"{unknown}; collections {where} it: {', '.join(inside[:_NAMED])}{more}")
+        tell("  next: if you meant one of these, delete this draft, then syncd new COLLECTION")
+    elif (meant := near_name(collection, known)) is not None:
+        tell(f"{unknown}: did you mean {meant}?")
 
 
 def _is_wanted(draft: str) -> bool:

@@ -21,6 +21,7 @@ _TOPICS: Final = ("topics", "topic")
 _TITLE: Final = 27
 """The column where the titles of the topics begin."""
 _LINK: Final = re.compile(r"\[([^\]]+)\]\((?:\.\./)?([\w-]+)\.md(?:#[\w-]+)?\)", re.ASCII)
+_WITHIN: Final = re.compile(r"\[([^\]]+)\]\(#[^)]+\)")
 WHERE = {
     "bash": "~/.local/share/bash-completion/completions/syncd",
     "zsh": "a directory of $fpath, as _syncd",
@@ -119,7 +120,10 @@ def _topic(page: Path, commands: list[str]) -> str:
 
 
 def _offline(text: str, pages: Mapping[str, Path], commands: list[str]) -> str:
-    """Return a page whose links to other pages name the command that shows them."""
+    """Return a page whose links to other pages name the command that shows them.
+
+    Of a link within the page, its words stay.
+    """
 
     def name_command(link: re.Match[str]) -> str:
         label, name = link[1], link[2].lower()
@@ -128,7 +132,7 @@ def _offline(text: str, pages: Mapping[str, Path], commands: list[str]) -> str:
         command = f"`syncd help {_topic(pages[name], commands)}`"
         return command if label.lower() == f"{name}.md" else f"{label} ({command})"
 
-    return _LINK.sub(name_command, text).strip()
+    return _LINK.sub(name_command, _WITHIN.sub(r"\1", text)).strip()
 
 
 def _group_of(context: click.Context) -> click.Group:

@@ -15,6 +15,7 @@ from dataclasses import field, replace
 from syncd.cli.host.hooked import Mirrored, after_sync, needs_a_person, on_problem, only
 from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.screen.output import APPROVE_HINT, PUBLISH_HINT, RESOLVE_HINT, effects, many
+from syncd.cli.screen.visible import visible
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
@@ -183,7 +184,11 @@ class Teller:
         if paths:
             waits = f"{many(len(paths), word)} in {self.mirror.folder.root.name}"
             named = [*paths[:ALERTED], *(["…"] if len(paths) > ALERTED else [])]
-            self.alert(waits, "\n".join([*named, _NEXT[word]]))
+            self._show_alert(waits, *named, _NEXT[word])
+
+    def _show_alert(self, title: str, *lines: str) -> None:
+        """Show a notice of which each line is one, whatever a file or a server is called."""
+        self.alert(visible(title), "\n".join(visible(line) for line in lines if line))
 
     def _show(self) -> None:
         counts = [
@@ -209,7 +214,9 @@ class Teller:
             root = str(self.mirror.folder.root)
             self.voice(LogEntry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
             if needs_a_person(error):
-                self.alert(f"{self.mirror.folder.root.name} is not synced", error.message)
+                title = f"{self.mirror.folder.root.name} is not synced"
+                step = f"Next: {error.hint}" if error.hint else ""
+                self._show_alert(title, error.message, "Nothing is lost.", step)
                 self._run_hooks([on_problem(self._mirrored, Report(), error)])
         self._error, self._hint = error.message, error.hint
 

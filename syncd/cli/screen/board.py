@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from syncd.cli.cells import broken, cells
 from syncd.cli.screen.blobs import blobs_line, pictures_line, uploads_line
 from syncd.cli.screen.lexicons import lexicons_line
 from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT, held_alike
@@ -23,6 +22,7 @@ from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 from syncd.cli.screen.visible import visible
 from syncd.mirror.times import local_of
 from syncd.model import Conflict, Held, Problem
+from syncd.values import dataclass
 
 Item: TypeAlias = tuple[str, str, str]
 """A sign with its kind, the record, and the reason."""
@@ -35,22 +35,52 @@ _PHASES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """Words after a name, all at one indent, broken between words alone.
+
+    Printed with the overflow "ignore", a path or a CID that is wider than a line stays in one
+    piece, so that a person can copy it. `--watch` draws over its own lines: there rich breaks it.
+    """
+
+    name: str
+    words: Text
+    indent: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Yield each line."""
+        longest = max(map(cells, self.words.plain.split()), default=0)
+        is_beside = self.indent + longest <= options.max_width
+        indent = self.indent if is_beside else min(self.indent, _LEAST)
+        lead = self.name.ljust(indent)
+        if self.name and not is_beside:
+            yield Text(self.name, style="dim")
+            lead = " " * indent
+        at = 0
+        for line in broken(self.words.plain, max(1, options.max_width - indent), 0):
+            at = self.words.plain.index(line, at)
+            yield Text.assemble((lead, "dim"), self.words[at : at + len(line)])
+            lead, at = " " * indent, at + len(line)
+
+
+_LEAST = 2
+"""The indent of what does not fit beside a name."""
+
+
 def draw(seen: Seen) -> RenderableType:
     """Draw the facts of `status --json`, and the items that wait for a person."""
     found, waiting = seen
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim")
-    facts.add_column(overflow="fold")
-    for name, value in _facts(found, is_open=any(waiting)):
-        facts.add_row(name, value)
+    rows = _facts(found, is_open=any(waiting))
+    indent = max(len(name) for name, _ in rows) + _LEAST
+    facts = [Hanging(name, value, indent) for name, value in rows]
     lists = [_waiting(*waiting)] if any(waiting) else []
     lists += [_later(found["waiting"])] if found["waiting"] else []
-    return Group(facts, *lists)
+    return Group(*facts, *lists)
 
 
 def show(seen: Seen, *, is_painted: bool = True) -> None:
     """Print the status once; without colour, the same lines."""
-    _console(is_painted).print(draw(seen))
+    _console(is_painted).print(draw(seen), no_wrap=True, overflow="ignore", crop=False)
 
 
 def watch(
@@ -71,10 +101,10 @@ def _console(is_painted: bool) -> Console:
     return Console() if is_painted else Console(color_system=None)
 
 
-def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, RenderableType]]:
+def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, Text]]:
     account, head, last = found["account"], found["head"], found["last_cycle"]
     who = account["handle"] or account["did"]
-    rows: list[tuple[str, RenderableType]] = [
+    rows: list[tuple[str, Text]] = [
         ("account", _text(f"{who} on {account['pds']}", style="bold")),
         ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
@@ -120,19 +150,19 @@ def _daemon(daemon: Mapping[str, Any]) -> Text:
     return Text.assemble((f"{sign} {daemon['phase']}", style), f" (pid {daemon['pid']})")
 
 
-def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, Text]]:
     if trouble is None:
         return []
     hint = [("", _text(f"next: {trouble['hint']}", style="blue"))] if trouble["hint"] else []
     return [("", _text(trouble["message"], style="yellow")), *hint]
 
 
-def _refusal(refused: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+def _refusal(refused: Mapping[str, str] | None) -> list[tuple[str, Text]]:
     said = None if refused is None else {"reason": refused["message"], "hint": refused["hint"]}
     return _warning("refused", said)
 
 
-def _warning(name: str, said: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+def _warning(name: str, said: Mapping[str, str] | None) -> list[tuple[str, Text]]:
     if said is None:
         return []
     next_step = ("", _text(f"next: {said['hint']}", style="blue"))
@@ -168,7 +198,7 @@ def _waiting(
     items += _first([("‖ held", name, reason) for name, reason, _ in held_alike(held)])
     hints = [RESOLVE_HINT] * any(conflicts) + [problem.hint for problem in problems[:LINES]]
     hints += [APPROVE_HINT] * any(held)
-    steps = [_text(f"next: {hint}", style="blue") for hint in dict.fromkeys(hints) if hint]
+    steps = [_step(hint) for hint in dict.fromkeys(hints) if hint]
     title = _text("needs you", style="bold yellow")
     return Group(Text(), title, *_listed(items), *steps)
 
@@ -190,18 +220,21 @@ def _first(items: Sequence[Item]) -> list[Item]:
 def _later(waiting: Sequence[Mapping[str, str]]) -> RenderableType:
     items = _first([(f"… {item['kind']}", item["path"], item["reason"]) for item in waiting])
     title = _text("not pushed yet", style="bold")
-    step = _text(f"next: {PUBLISH_HINT}", style="blue")
-    return Group(Text(), title, *_listed(items), step)
+    return Group(Text(), title, *_listed(items), _step(PUBLISH_HINT))
 
 
 def _listed(items: Iterable[Item]) -> Iterator[RenderableType]:
     """Yield each item as a line with its record, and its reason below; never break a key."""
     for what, record, why in items:
-        yield _text(f"{what:<12}{record}")
+        yield Hanging("", _text(f"{what:<12}{record}"), 0)
         if why:
-            yield Padding(_text(why, style="dim"), (0, 0, 0, 2))
+            yield Hanging("", _text(why, style="dim"), _LEAST)
+
+
+def _step(hint: str) -> RenderableType:
+    return Hanging("", _text(f"next: {hint}", style="blue"), 0)
 
 
 def _text(words: str, style: str = "") -> Text:
     """Make words from a server or a file safe to show."""
-    return Text(visible(words), style=style)
+    return Text(visible(words).replace("\t", " "), style=style)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import click
 
-from syncd.cli.screen.output import cid_json, many, short, wrapped
+from syncd.cli.cells import cells, wrapped
+from syncd.cli.screen.output import cid_json, many, short
 from syncd.mirror.past.events import COMMITTED, REFUSED, UNCONFIRMED, Event
 from syncd.mirror.times import local_time, rfc3339
 from syncd.model import Side
@@ -71,13 +72,13 @@ def painted(event: Event) -> Callable[[str], str]:
 
 
 def folded(parts: Sequence[str], width: int) -> list[str]:
-    """Join parts to lines of `width` characters without breaking one; 0: one line.
+    """Join parts to lines of `width` columns without breaking one; 0: one line.
 
     A sentence that needs more than a line is broken between words, and nothing is left out.
     """
     lines = [parts[0]]
     for part in parts[1:]:
-        is_room = not width or len(lines[-1]) + 2 + len(part.rstrip()) <= width
+        is_room = not width or cells(lines[-1]) + 2 + cells(part.rstrip()) <= width
         if is_room:
             lines[-1] = f"{lines[-1]}  {part}"
         else:

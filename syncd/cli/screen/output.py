@@ -16,6 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from syncd.cli.cells import broken
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.visible import has_runner, inert, visible, visible_json
 from syncd.errors import BadJson, FileProblem, SyncdError
@@ -34,7 +35,6 @@ NEEDS_A_PERSON = 3
 _STDERR = 2
 _USUAL = 80
 """The columns of a terminal that does not say how many it has."""
-_LATER = 2
 LINES = 20
 """The most lines of one kind; the remaining ones are printed as a number."""
 _ALL = "; syncd status --json names them all"
@@ -212,39 +212,11 @@ def columns(stream: TextIO | None = None) -> int:
     if not stream.isatty():
         return 0
     with suppress(ValueError):
-        if named := int(os.environ.get("COLUMNS") or 0):
+        if (named := int(os.environ.get("COLUMNS") or 0)) > 0:
             return named
     with suppress(OSError, ValueError):
         return os.get_terminal_size(stream.fileno()).columns
     return _USUAL
-
-
-def broken(text: str, room: int, indent: int | None = None) -> list[str]:
-    """Return the lines of a sentence, broken between words; a word that is too long stays whole.
-
-    `indent`: that of the later lines; None keeps to that of the first, or two if that has none.
-    `room` 0 is no terminal.
-    """
-    if not room or len(text) <= room:
-        return [text]
-    from textwrap import wrap  # noqa: PLC0415 (only a narrow terminal needs it)
-
-    lead = len(text) - len(text.lstrip(" "))
-    deep = (lead or _LATER) if indent is None else indent
-    further = " " * (deep if deep * 3 < room else min(lead, _LATER) or _LATER)
-    return wrap(
-        text.lstrip(" "),
-        room,
-        initial_indent=" " * lead,
-        subsequent_indent=further,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of an indented sentence, broken between words; one if `width` is 0."""
-    return broken(f"  {text}", width) or ["  "]
 
 
 def many(count: int, what: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import click
 
+from syncd.cli.cells import cells, padded, wrapped
 from syncd.cli.screen.colour import has_colour
-from syncd.cli.screen.output import columns, many, say, wrapped
+from syncd.cli.screen.output import columns, many, say
 from syncd.trouble import at_home
 
 _HEAD: Final = ("mirror", "account", "daemon", "records", "to push", "needs you")
@@ -21,7 +22,7 @@ def say_overview(found: Mapping[str, Any]) -> None:
     """Print the object of `status --all --json` as a table; on a narrow terminal in blocks."""
     mirrors = found["mirrors"]
     rows = [_row(mirror) for mirror in mirrors]
-    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    widths = [max(map(cells, column)) for column in zip(_HEAD, *rows, strict=True)]
     room = columns()
     is_wide = not room or sum(widths) + _GAP * len(widths) <= room
     is_painted = has_colour(sys.stdout, os.environ)
@@ -67,7 +68,7 @@ def _causes(mirror: Mapping[str, Any]) -> list[str]:
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    parts = [f"{word:<{width}}" for word, width in zip(row, widths, strict=True)]
+    parts = [padded(word, width) for word, width in zip(row, widths, strict=True)]
     return (" " * _GAP).join(parts).rstrip()
 
 

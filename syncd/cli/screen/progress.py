@@ -15,7 +15,9 @@ from typing import TextIO
 
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringing
+from syncd.cli.cells import cut
 from syncd.cli.screen.colour import has_colour
+from syncd.cli.screen.output import columns
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.push.outbox import Pushing
@@ -80,7 +82,7 @@ class Meter:
             return
         self._shown = now
         line = self._describe(progress, now)
-        self.out.write(f"{_CLEAR}{line}" if is_live else f"{line}\n")
+        self.out.write(f"{_CLEAR}{cut(line, columns(self.out))}" if is_live else f"{line}\n")
         self.out.flush()
         self._is_drawn = is_live
 

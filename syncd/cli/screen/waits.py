@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Final, TextIO
 
+from syncd.cli.cells import cut
+from syncd.cli.screen.output import columns
 from syncd.cli.screen.visible import visible
 from syncd.values import dataclass
 from syncd.waiting import WAITS, Wait, Waits
@@ -41,7 +43,8 @@ class Line:
                 return
             words = f"waiting for {visible(wait.what)}"
             if self.is_live:
-                self._write(f"{_CLEAR}{words} ({seconds:.0f} s)")
+                line = cut(f"{words} ({seconds:.0f} s)", columns(self.out))
+                self._write(f"{_CLEAR}{line}")
             elif wait is not self._shown:
                 self._write(f"{words}\n")
             self._shown = wait

@@ -17,11 +17,12 @@ from syncd.cycle.observe.mounts import mounts_seen
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
-from syncd.model import Moved, Moves, Pending, Plan, RecordPath, Retry, Step
-from syncd.plan import make_plan
+from syncd.model import Choice, Moved, Moves, Pending, Plan, RecordPath, Retry, Step, Verdict
+from syncd.plan import make_plan, still_holds
 from syncd.state.note import Note
 from syncd.state.notes import Doubt, LastLook
 
+DECIDED_BEFORE = "a side changed after you decided, so nothing was overwritten: look again"
 LOOK_NS = 60_000_000_000
 """How old the remembered time of the last look may be before a newer one replaces it."""
 
@@ -51,7 +52,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     plan = make_plan(
         sides.paths,
         sides.views,
-        settle=lambda step: settled_by(step, config.policy(step.path)),
+        settle=lambda step: _named_if_decided(settled_by(step, config.policy(step.path)), sides),
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, now_ns // SECOND_NS, now),
@@ -61,6 +62,17 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     )
     plan = _without_unread(with_warnings(firsts.marked(plan), sides.warned), sides.unread)
     return without_pulls(plan) if config.is_one_way else plan
+
+
+def _named_if_decided(step: Step, sides: Sides) -> Step:
+    """Return a conflict with the reason why a person's decision about it was not carried out."""
+    decision = sides.views.decisions.get(step.path)
+    is_side = decision is not None and decision.choice in (Choice.LOCAL, Choice.REMOTE)
+    if step.verdict is not Verdict.CONFLICT or decision is None or not is_side:
+        return step
+    if still_holds(decision, step.local, step.remote):
+        return step
+    return replace(step, reason=f"{step.reason}; {DECIDED_BEFORE}")
 
 
 def _without_unread(plan: Plan, unread: Mapping[RecordPath, Retry]) -> Plan:

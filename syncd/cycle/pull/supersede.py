@@ -31,6 +31,8 @@ It may raise BadData or NotFound: then the file stays as it is, and nothing goes
 """
 
 WITH_COMMENTS = "the same record as a file whose comments the new one has no place for"
+SAME_RECORD = "the same record as the text that took its place"
+BESIDE = (WITH_COMMENTS, SAME_RECORD)
 """Why a text is in history beside its record."""
 
 
@@ -186,7 +188,8 @@ def _versions(
 ) -> Iterator[Superseded]:
     """Yield the versions in the file: the block of its record, or its bytes.
 
-    Both, if the file has words that are in no record and not in the text `new` either.
+    Both, if the file has words that are in no record and not in the text `new` either, or if `new`
+    says the same record: then nothing but the text is replaced.
     """
     cid, content = version_of(old, seen.path, forms)
     if is_text := cid != seen.cid:
@@ -196,9 +199,14 @@ def _versions(
     after, reason = successor.cid or successor.later, successor.reason
     yield keeper.superseded(seen.path, Side.LOCAL, cid, content, after, reason, origin)
     remarks = forms.of(split_record_path(seen.path)[0]).remarks
-    if not is_text and Counter(remarks(old)) - Counter(remarks(new or b"")):
-        cid, origin = cid_of_blob(old), Provenance.FOLDER
-        yield keeper.superseded(seen.path, Side.LOCAL, cid, old, after, WITH_COMMENTS, origin)
+    has_own = bool(Counter(remarks(old)) - Counter(remarks(new or b"")))
+    # A successor that is a record is another one than this file's, so its text need not be read.
+    is_text_of_one = after is not None and not after.is_block
+    is_same = is_text_of_one and version_of(new or b"", seen.path, forms)[0] == seen.cid
+    if not is_text and (has_own or is_same):
+        why = WITH_COMMENTS if has_own else SAME_RECORD
+        text, origin = cid_of_blob(old), Provenance.FOLDER
+        yield keeper.superseded(seen.path, Side.LOCAL, text, old, after, why, origin)
 
 
 def _as_wanted(folder: Folder, write: Replacement) -> Seen | None:

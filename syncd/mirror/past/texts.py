@@ -1,7 +1,8 @@
 """What a text in history means that was kept as it was, and not as its record.
 
-History keeps such a text beside its record for the comments in it, and alone where it meant no
-record. Reads; changes nothing and asks no PDS.
+History keeps such a text beside its record for the comments in it, or where another text of the
+same record took its place, and alone where it meant no record. Reads; changes nothing and asks no
+PDS.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import pairwise
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.pull.archive import version_of
-from syncd.cycle.pull.supersede import WITH_COMMENTS
+from syncd.cycle.pull.supersede import BESIDE
 from syncd.cycle.workspace import Workspace
 from syncd.forms import every_form
 from syncd.model import RecordPath, Seen, split_record_path
@@ -33,7 +34,7 @@ def fitting(workspace: Workspace, event: Superseded) -> Superseded:
 
 
 def with_comments(workspace: Workspace, event: Superseded) -> Superseded:
-    """Return the newest text with comments of the same record, or `event` if none is kept."""
+    """Return the newest text of the same record that is kept, or `event` if none is."""
     if not workspace.folder.forms.of(split_record_path(event.path)[0]).bodies:
         return event
     texts = (text for text, record in _beside(workspace, event.path) if record.cid == event.cid)
@@ -68,8 +69,8 @@ def _is_of_form(workspace: Workspace, path: RecordPath, text: bytes) -> bool:
 
 
 def _beside(workspace: Workspace, path: RecordPath) -> Iterator[tuple[Superseded, Superseded]]:
-    """Yield each text that was kept for its comments with its record, newest first."""
+    """Yield each text that was kept beside its record with that, newest first."""
     for text, record in pairwise(workspace.history.events(path)):
         # It is kept right after its record.
-        if text.reason == WITH_COMMENTS and record.at == text.at and record.cid.is_block:
+        if text.reason in BESIDE and record.at == text.at and record.cid.is_block:
             yield text, record

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 
-from syncd.atproto.cid import Cid
+from syncd.atproto.cid import Cid, cid_of_digest
 from syncd.cycle.pull.supersede import file_at
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, SyncdError
-from syncd.model import RecordPath
+from syncd.model import RecordPath, Seen
 from syncd.state.restoring import LastRestore
 from syncd.values import dataclass
 
@@ -26,6 +27,8 @@ EDITED = "its file was edited after the restore"
 class Undo:
     """The former content `back` of a file (None: no file), and its content `now`.
 
+    Each is the CID of a record, or of a text where the restore replaced nothing but the text.
+
     `is_edited`: it is neither, and stays.
     """
 
@@ -35,10 +38,15 @@ class Undo:
     is_edited: bool = False
 
 
-def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> LastRestore | None:
+def begin_restore(
+    workspace: Workspace,
+    after: Mapping[RecordPath, Cid],
+    texts: Mapping[RecordPath, Cid] = MappingProxyType({}),
+) -> LastRestore | None:
     """Note the state of the files before they become `after`; continue a stopped restore.
 
-    Returns the note that this one takes the place of.
+    `texts`: the texts that some of them get. Where a file has the record already, the note is of
+    these. Returns the note that this one takes the place of.
     """
     before: dict[RecordPath, Cid] = {}
     wanted: dict[RecordPath, Cid] = {}
@@ -46,6 +54,8 @@ def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> Last
         # A file that cannot be read is not replaced either.
         with suppress(FileProblem):
             seen = file_at(workspace.folder, path)
+            if seen is not None and seen.cid == cid and path in texts:
+                seen, cid = replace(seen, cid=cid_of_digest(seen.digest)), texts[path]  # noqa: PLW2901
             before |= {} if seen is None else {path: seen.cid}
             wanted[path] = cid
     last = workspace.state.note(LastRestore)
@@ -78,6 +88,14 @@ def end_restore(
         workspace.state.keep(LastRestore(before, after))
 
 
+def content_as(seen: Seen | None, *noted: Cid | None) -> Cid | None:
+    """Return the CID of a file's text if that is one of `noted`, else that of its record."""
+    if seen is None:
+        return None
+    text = cid_of_digest(seen.digest)
+    return text if text in noted else seen.cid
+
+
 def read_stopped(workspace: Workspace) -> LastRestore:
     """Return the note of a restore that was stopped before its end; an empty one if none was."""
     last = workspace.state.note(LastRestore)
@@ -89,7 +107,8 @@ def end_stopped(workspace: Workspace) -> None:
     last = read_stopped(workspace)
     with suppress(FileProblem):
         found = {path: file_at(workspace.folder, path) for path in last.after}
-        if last.after and {p: seen.cid for p, seen in found.items() if seen} == last.after:
+        now = {path: content_as(seen, last.after[path]) for path, seen in found.items()}
+        if last.after and now == last.after:
             workspace.state.keep(replace(last, is_done=True))
 
 
@@ -104,15 +123,15 @@ def plan_undo(workspace: Workspace) -> list[Undo]:
         raise SyncdError("there is no restore to undo", hint=hint)
     plan: list[Undo] = []
     for path in sorted(last.before.keys() | last.after.keys()):
-        back = last.before.get(path)
+        back, after = last.before.get(path), last.after.get(path)
         try:
             seen = file_at(workspace.folder, path)
         except FileProblem:
             plan.append(Undo(path, None, back, is_edited=True))
             continue
-        now = None if seen is None else seen.cid
+        now = content_as(seen, back, after)
         if now != back:
-            plan.append(Undo(path, now, back, is_edited=now != last.after.get(path)))
+            plan.append(Undo(path, now, back, is_edited=now != after))
     return plan
 
 

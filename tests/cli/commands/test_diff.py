@@ -20,13 +20,14 @@ from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import cid_of
 from syncd.blobs.words import blob_words
 from syncd.cli import cli
-from syncd.cli.commands.diff import difference_of, readable
+from syncd.cli.commands.diff import RecordDiff, _say_difference, difference_of, readable
 from syncd.cli.screen.changes import LONG
 from syncd.cli.screen.output import say_changes
 from syncd.errors import BadJson
 from syncd.forms import USUAL
 from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.merge import marked, merge
+from syncd.model import RecordPath, Step, Verdict
 from tests.chance import times
 from tests.rigs.lured import NOTE, Lured, home, mirror
 
@@ -306,3 +307,33 @@ def test_a_blob_is_a_line_with_its_file_type_and_size() -> None:
         f'+  "picture": "blobs/{new.cid}.png (image/png, 12.3 kB)"',
     ]
     assert '"picture": "pictures/hill.jpg, to be uploaded"' in then
+
+
+def test_records_that_are_alike_get_one_line_with_the_reason_and_each_has_its_diff(
+    mirror: Lured,
+) -> None:
+    names = [f"n{number}" for number in range(4)]
+    for name in names:
+        (mirror.root / NOTE / f"{name}.json").write_text(json.dumps({"$type": NOTE, "v": name}))
+    at = ("-C", str(mirror.root))
+    assert mirror.run(*at, "sync").exit_code == 0
+    for name in names:
+        (mirror.root / NOTE / f"{name}.json").write_text(json.dumps({"$type": NOTE, "v": 0}))
+    (mirror.root / NOTE / "another.json").write_text(json.dumps({"$type": NOTE, "v": 0}))
+    found = json.loads(mirror.run(*at, "diff", "--json").stdout)["differences"]
+    lines = mirror.run(*at, "diff").stdout.splitlines()
+    for reason in {item["reason"] for item in found}:
+        assert len([line for line in lines if reason in line]) == 1
+    assert len(found) == 5
+    for item in found:
+        assert any(line.startswith("+++") and item["path"] in line for line in lines)
+
+
+@pytest.mark.parametrize("unshown", ["", "its block is not the one that was named"])
+def test_a_record_without_a_text_is_named_under_the_reason(
+    capsys: pytest.CaptureFixture[str], unshown: str
+) -> None:
+    cid = cid_of({"$type": NOTE})
+    step = Step(RecordPath(f"{NOTE}/one"), Verdict.PULL, None, None, cid, "created in the repo")
+    _say_difference(RecordDiff(step, None, None, {}, unshown=unshown))
+    assert step.path in capsys.readouterr().out

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
-from syncd.cli.screen.output import APPROVE_HINT
+from syncd.cli.screen.output import APPROVE_HINT, NEEDS_A_PERSON
+from syncd.errors import CredentialsRefused
 from syncd.sandbox import Sandbox
 from tests.rigs.device import World
+from tests.rigs.lured import NOTE, Lured, home, mirror
 from tests.stories import Stage, assert_nothing_lost
 from tests.stories.script import Step
 
+__all__ = ("home", "mirror")
 BOTH_COMMANDS = f"  next: {APPROVE_HINT}"
 
 
@@ -234,3 +237,29 @@ async def test_a_record_whose_file_was_moved_is_one_problem_and_decided_by_its_n
     assert person.files() == person.records()
     assert (PAGES[0] in person.records()) is (command == "reject")
     await assert_nothing_lost(person.stage)
+
+
+def test_a_decision_stays_noted_where_its_sync_fails_and_the_command_says_so(
+    mirror: Lured,
+) -> None:
+    at = ("-C", str(mirror.root))
+    mirror.edit("one")
+    assert mirror.run(*at, "sync").exit_code == 0
+    mirror.edit("one")
+    mirror.write_remotely("one")
+    assert mirror.run(*at, "sync").exit_code == NEEDS_A_PERSON
+    before = mirror.sandbox.repo(mirror.did).state.records
+    mirror.sandbox.remove_app_password(mirror.did, "syncd")
+    for session in mirror.kept.glob("*.session"):
+        session.unlink()
+    refused = mirror.run(*at, "resolve", f"{NOTE}/one", "--local")
+    assert refused.exit_code == CredentialsRefused.exit_code
+    assert "is noted" in refused.stderr
+    assert mirror.sandbox.repo(mirror.did).state.records == before
+    other = mirror.sandbox.add_app_password(mirror.did, "another")
+    for password in mirror.kept.glob("*.password"):
+        password.write_text(password.read_text().replace(mirror.login.password, other))
+    done = mirror.run(*at, "sync")
+    assert done.exit_code == 0
+    assert "is noted" not in done.stderr
+    assert mirror.sandbox.repo(mirror.did).state.records != before

@@ -48,6 +48,29 @@ def test_a_collection_that_is_nearly_another_is_asked_about_and_made_all_the_sam
     assert known.stderr == ""
 
 
+def test_of_a_namespace_the_collections_below_it_are_named(tmp_path: Path) -> None:
+    """They are those of lexicons and of the folder; what holds no records is none of them."""
+    root = make_mirror(tmp_path / "notes")
+    for name in ("app.bsky.feed.saved", "app.bsky.feed.no name"):
+        (root / name).mkdir()
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed"])
+    assert done.exit_code == 0
+    assert (root / done.stdout.strip()).is_file()
+    for name in ("app.bsky.feed.post", "app.bsky.feed.like", "app.bsky.feed.saved"):
+        assert name in done.stderr
+    assert "app.bsky.feed.defs" not in done.stderr
+    again = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed"])
+    assert again.stderr == ""
+
+
+def test_of_a_lexicon_without_records_the_collections_beside_it_are_named(tmp_path: Path) -> None:
+    root = make_mirror(tmp_path / "notes")
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed.defs"])
+    assert done.exit_code == 0
+    assert "app.bsky.feed.post" in done.stderr
+    assert "app.bsky.actor.profile" not in done.stderr
+
+
 @pytest.mark.parametrize("typed", ["com.example.note/bread", "./com.example.note/bread.json"])
 def test_a_record_that_is_named_is_the_name_of_its_draft(tmp_path: Path, typed: str) -> None:
     root = make_mirror(tmp_path / "notes")

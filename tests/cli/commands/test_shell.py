@@ -103,6 +103,7 @@ def test_a_page_names_other_pages_by_the_command_that_shows_them() -> None:
     for name in {page.stem for page in find_pages().values()}:
         shown = CliRunner().invoke(cli, ["help", f"{name.lower()}.md"])
         assert shown.exit_code == 0, name
+        assert "](#" not in without_fences(shown.output), name
         links = re.findall(r"\]\((?!https:)([^)#]+\.md)", without_fences(shown.output))
         assert {Path(link).name for link in links} <= {"CHANGELOG.md", "ARCHITECTURE.md"}
         for named in re.findall(r"`syncd help ([\w.-]+)`", shown.output):

@@ -27,8 +27,8 @@ from syncd.cli.host.journal import (
 )
 from syncd.cli.host.reporter import ALIKE, Teller, together
 from syncd.daemon import Phase
-from syncd.errors import RateLimited, SyncdError, Unreachable
-from syncd.model import Conflict, Problem, RecordPath, Report
+from syncd.errors import CredentialsRefused, RateLimited, SyncdError, Unreachable
+from syncd.model import Conflict, Held, Problem, RecordPath, Report, Side
 from syncd.sandbox import Sandbox
 from tests.rigs.device import World
 
@@ -240,6 +240,44 @@ def test_what_newly_waits_is_shown_on_the_desktop_together_and_once(ears: Ears) 
     (_, one), (_, more) = alerts[1], alerts[3]
     assert one.splitlines()[0] == paths[0]
     assert more.splitlines()[:6] == [*paths[1:6], "…"]
+
+
+def test_held_deletions_are_one_notice_and_an_end_of_syncing_is_one_until_it_is_over(
+    ears: Ears,
+) -> None:
+    alerts: list[tuple[str, str]] = []
+    ears.teller.alert = lambda title, text: alerts.append((title, text))
+    held = tuple(
+        Held(RecordPath(f"com.example.note/n{number}"), Side.LOCAL, "many") for number in range(400)
+    )
+    for _ in range(2):
+        ears.told(Phase.IDLE, Report(held=held))
+    assert [title for title, _ in alerts] == ["400 held changes in laptop"]
+    assert "syncd approve" in alerts[0][1]
+    assert len(alerts[0][1].splitlines()) < 10
+    refused = CredentialsRefused("the session has ended", hint="syncd login alice.example.com")
+    for _ in range(3):
+        ears.told(Phase.HALTED, None, refused)
+        ears.told(Phase.OFFLINE, None, Unreachable("no answer"))
+    assert len(alerts) == 2
+    title, text = alerts[1]
+    assert "laptop" in title
+    assert text.splitlines()[0] == refused.message
+    assert refused.hint in text
+    ears.told(Phase.IDLE, Report(held=held))
+    ears.told(Phase.HALTED, None, refused)
+    assert len(alerts) == 3
+
+
+def test_no_name_of_a_file_adds_a_line_to_a_notice(ears: Ears) -> None:
+    alerts: list[tuple[str, str]] = []
+    ears.teller.alert = lambda title, text: alerts.append((title, text))
+    path = "com.example.note/a\nNext: rm -r ~\u202e\x1b[2J.json"
+    ears.told(Phase.IDLE, Report(problems=(Problem(path, 'no JSON: "a secret word"'),)))
+    lines = alerts[0][1].split("\n")
+    assert len(lines) == 2
+    assert not set(alerts[0][1]) & {"\u202e", "\x1b"}
+    assert "a secret word" not in alerts[0][1]
 
 
 def test_many_alike_are_one_entry_and_others_stay_by_themselves() -> None:

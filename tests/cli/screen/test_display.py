@@ -9,6 +9,7 @@ import pty
 import re
 import signal
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from syncd.atproto.cid import cid_of_blob
 from syncd.cli.commands.status import say_plain
-from syncd.cli.screen.board import draw
+from syncd.cli.screen.board import draw, show
 from syncd.cli.screen.output import LINES
 from syncd.cli.screen.seen import Waits
 from syncd.model import Conflict, Held, Problem, RecordPath, Side
@@ -173,6 +175,34 @@ def test_no_record_key_is_broken_at_the_widths_of_terminals(width: int) -> None:
     Console(file=out, width=width).print(draw((FOUND, waiting)))
     assert path in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+def test_what_people_copy_is_whole_at_any_width_and_all_else_fits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    cid, path = str(cid_of_blob(b"")), RecordPath("com.example.note/" + "a-long-key-" * 8)
+    reason = "日本語の理由です。これは四十桁の端末よりもずっと長いので、折り返す必要があります。"
+    folder = "/home/alice/" + "a/" * 50
+    found = {**FOUND, "head": {"cid": cid, "rev": "3jzf"}, "folder": folder}
+    show((found, ([], [Problem(path, reason, reason)], [])), is_painted=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert {cid, path, folder} <= {word for line in lines for word in line.split()}
+    assert "".join(lines).replace(" ", "").count(reason) == 2
+    for line in lines:
+        columns = sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line)
+        assert columns <= width or len(line.split()) == 1, line
+
+
+def test_what_is_drawn_again_fits_the_lines_that_it_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The terminal goes up as many lines as were drawn: none may take two."""
+    found = {**FOUND, "folder": "/home/alice/" + "a/" * 50}
+    out = io.StringIO()
+    Console(file=out, width=40).print(draw((found, WAITING)))
+    assert max(map(len, out.getvalue().splitlines())) <= 40
 
 
 def test_colour_only_repeats_what_is_said_and_nobody_must_tell_red_from_green() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from syncd.atproto.cid import cid_of_block
+from syncd.cli.cells import wrapped
 from syncd.cli.screen.events import event_parts, folded
-from syncd.cli.screen.output import wrapped
 from syncd.mirror.past.events import REFUSED, UNCONFIRMED, Event
 from syncd.model import Side
 from syncd.state import How

@@ -17,13 +17,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
+from syncd.cli.cells import broken
 from syncd.cli.commands.run import _voice
 from syncd.cli.commands.sync import say_report
 from syncd.cli.host.journal import LogEntry
 from syncd.cli.screen.changes import Line
 from syncd.cli.screen.output import (
     LINES,
-    broken,
     fail,
     many,
     say,

@@ -51,6 +51,13 @@ def test_a_terminal_has_one_line_that_changes_and_is_gone_in_the_end() -> None:
     assert 40 <= shown.count("fetched") <= 10 / REDRAW_SECONDS
 
 
+def test_the_line_that_changes_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a longer one, only the last part would go away."""
+    monkeypatch.setenv("COLUMNS", "30")
+    shown = shown_of(is_terminal=True, seconds=10, every=0.01)
+    assert 20 < max(map(len, shown.split("\r\x1b[K"))) < 30
+
+
 def test_elsewhere_there_is_a_line_every_ten_seconds() -> None:
     lines = shown_of(is_terminal=False, seconds=60, every=0.1).splitlines()
     assert 5 <= len(lines) <= 60 / LINE_SECONDS

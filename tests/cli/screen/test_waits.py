@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from syncd.cli.cells import cells
 from syncd.cli.screen.output import say
 from syncd.cli.screen.waits import SHOWN_SECONDS, Line, show_waits
 from syncd.waiting import WAITS, Wait, Waits
@@ -33,6 +34,19 @@ def test_a_long_wait_is_said_and_goes_away_when_it_ends() -> None:
     line.tick()
     assert waits.longest is None
     assert out.getvalue().count("waiting") == 1
+
+
+@pytest.mark.parametrize("what", ["https://pds.example.com/xrpc/com.atproto.sync", "お" * 40])
+def test_the_line_of_a_wait_fits_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Of a longer one, only the last part would go away."""
+    out, waits = io.StringIO(), Waits()
+    monkeypatch.setattr(out, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    waits._now.append(long_ago(what))
+    Line(out, is_live=True, waits=waits).tick()
+    assert 30 < cells(out.getvalue().removeprefix(CLEAR)) < 40
 
 
 def test_a_terminal_whose_lines_stay_hears_of_each_wait_once() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from syncd.config import Config
-from syncd.model import RecordPath
+from syncd.cycle.decide.planning import DECIDED_BEFORE
+from syncd.mirror.conflicts import take_side
+from syncd.model import Choice, RecordPath
 from syncd.sandbox import DropAnswer
 from syncd.state.recording import put
 from tests.cycle.pull.test_history import told
@@ -172,3 +174,25 @@ def test_the_first_list_that_names_a_collection_decides() -> None:
     }
     assert policies == {"careful": "hold", "note": "merge", "other": "remote"}
     assert config.policy(RecordPath("org.example.note/x")).value == "hold"
+
+
+@pytest.mark.parametrize("side", ["folder", "repo"])
+@pytest.mark.parametrize("choice", [Choice.LOCAL, Choice.REMOTE])
+async def test_a_conflict_whose_side_changed_after_the_decision_says_so_and_nothing_is_overwritten(
+    world: World, side: str, choice: Choice
+) -> None:
+    laptop = await edited_on_both_sides(world, {"a": 2}, {"a": 3})
+    first = await laptop.sync()
+    take_side(laptop.mirror.workspace, first.conflicts, choice)
+    if side == "folder":
+        laptop.save(NOTE, v=0, a="unseen")
+    else:
+        await world.write(NOTE, v=0, a="unseen")
+    before = laptop.read(NOTE), world.records()[NOTE]
+    report = await laptop.sync()
+    assert (report.pushed, report.pulled) == ((), ())
+    assert (laptop.read(NOTE), world.records()[NOTE]) == before
+    (conflict,) = report.conflicts
+    assert conflict.reason == f"{first.conflicts[0].reason}; {DECIDED_BEFORE}"
+    take_side(laptop.mirror.workspace, report.conflicts, choice)
+    assert (await laptop.sync()).conflicts == ()

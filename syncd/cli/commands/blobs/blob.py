@@ -14,6 +14,7 @@ from syncd.blobs.bring import Brought
 from syncd.blobs.words import size_words
 from syncd.cli import loop
 from syncd.cli.arguments.places import standing
+from syncd.cli.cells import padded
 from syncd.cli.commands.blobs.adding import add, location, replace
 from syncd.cli.screen.blobs import row_json
 from syncd.cli.screen.output import NEEDS_A_PERSON, fail, many, say, say_json
@@ -91,7 +92,7 @@ def _meant(workspace: Workspace, directory: Path, text: str) -> list[str]:
 def _say_rows(rows: Sequence[BlobRow]) -> None:
     for row in rows:
         place = row.file or str(row.ref.cid)
-        say(f"{size_words(row.ref.size):>8}  {row.ref.mime_type:<24} {place}", indent=10)
+        say(f"{size_words(row.ref.size):>8}  {padded(row.ref.mime_type, 24)} {place}", indent=10)
         for path in row.records:
             say(f"          named by {path}")
         if row.missing:

@@ -32,7 +32,7 @@ from syncd.mirror.lexicons.linter import (
 )
 from syncd.mirror.names import path_of_uri, uri_in
 from syncd.prepared.offer import offer_lexicons
-from syncd.slips import near_name
+from syncd.slips import names_below, near_name
 
 FORMATS: Final = ("text", "json", "github")
 
@@ -215,7 +215,9 @@ def show(directory: Path, nsid: str) -> None:
     found = find_lexicon(root, parse_nsid(nsid), portable=portable, forms=forms)
     if found is None or found.lexicon is None:
         reason = f": {found.file}: {found.problems[0].reason}" if found else ""
-        meant = None if found else near_name(nsid, offer_lexicons(directory, ""))
+        known = offer_lexicons(directory, "")
+        below = ", ".join(names_below(nsid, known))
+        meant = None if found else below or near_name(nsid, known)
         hint = f"did you mean {meant}?" if meant else "syncd lexicon ls"
         raise SyncdError(f"there is no lexicon {nsid}{reason}", hint=hint)
     document = {"lexicon": 1, "id": nsid, "defs": found.lexicon.definitions}
