@@ -4,12 +4,13 @@ A program of its own: `python forking.py DOOR SHELLS`. It reads requests of test
 the socket DOOR until the other end is closed, and answers each with a process id; a second fork
 makes that process, and the one between ends at once, so that the process becomes a child of who
 asks. Connections to the socket SHELLS are of tests/rigs/asking.py. What it forks takes over all
-that an exec would have given it, then runs as `python -m syncd` does. Never starts a thread, never
-runs syncd itself.
+that an exec would have given it, then runs as `python -m syncd` does, and ends without taking apart
+what it has imported. Never starts a thread, never runs syncd itself.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import marshal
@@ -21,8 +22,10 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -62,7 +65,11 @@ def main(door: socket.socket, shells: socket.socket) -> None:
     shells.close()
     if asked is not None:
         _become(asked)
-        runpy.run_module("syncd", run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module("syncd", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            _end(end.code)
+            raise
 
 
 def _import_all() -> None:
@@ -185,6 +192,24 @@ def _take_words(arguments: list[str], environment: Mapping[str, str]) -> None:
     sys.stdin = sys.__stdin__ = _reopened(0, sys.stdin)  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _reopened(1, sys.stdout)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _reopened(2, sys.stderr)  # type: ignore[misc]
+
+
+def _end(code: object) -> None:
+    """End with a number, as Python would. Return where Python would have something to say.
+
+    Python gives back every object that a process has, and in a fork that copies each page of what
+    was imported: more work than most commands are. What nothing refers to is given back here too,
+    and with it comes the warning of a file that was left open.
+    """
+    if not isinstance(code, int | None):
+        return
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()
+    with suppress(AttributeError, OSError, ValueError):  # none, cannot be written, closed
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit((code or 0) & 0xFF)
 
 
 def _reopened(descriptor: int, before: TextIO) -> io.TextIOWrapper:

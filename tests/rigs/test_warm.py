@@ -61,6 +61,24 @@ print(json.dumps({
 """
 
 
+LEAVES_WORK = """
+import atexit, gc, os, sys, threading, time
+gc.disable()
+class Holder: pass
+holder = Holder()
+holder.itself, holder.file = holder, open(os.devnull)
+del holder
+def work():
+    time.sleep(0.1)
+    print("the thread")
+atexit.register(print, "at the end")
+threading.Thread(target=work).start()
+sys.stdout.write("no end of line")
+sys.exit(eval(sys.argv[1]))
+"""
+"""What Python does between the end of a program and that of its process."""
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """In it, `python -m syncd` says what it finds itself to be."""
@@ -150,6 +168,31 @@ def test_what_a_fork_ends_with_is_what_it_was(environment: dict[str, str]) -> No
         with warm.Process[bytes]([*warm.SYNCD, *arguments], env=environment) as process:
             assert process.wait(100) == code
         assert warm.run([*warm.SYNCD, *arguments], seconds=100, env=environment).returncode == code
+
+
+CODES = [(code, "") for code in ("None", "0", "True", "3", "-1", "259", "'words'")]
+
+
+@pytest.mark.parametrize(("code", "place"), [*CODES, ("3", "/dev/full")])
+def test_a_fork_ends_its_threads_says_all_and_warns_as_python_does(
+    environment: dict[str, str], code: str, place: str
+) -> None:
+    program = Path(environment["PYTHONPATH"], "syncd", "__main__.py")
+    program.write_text(LEAVES_WORK)
+
+    def ending(kind: Any) -> tuple[int, bytes, list[bool]]:  # noqa: ANN401
+        command, out = [*warm.SYNCD, code], os.open(place or os.devnull, os.O_WRONLY)
+        pipes = {"stdout": out if place else -1, "stderr": -1}
+        with kind(command, env=environment, cwd=environment["HOME"], **pipes) as process:
+            os.close(out)
+            printed, errors = process.communicate(timeout=100)
+        signs = (b"unclosed file", b"words", b"No space left")
+        return process.returncode, printed or b"", [sign in errors for sign in signs]
+
+    executed = ending(subprocess.Popen)
+    assert ending(warm.Process) == executed
+    assert place or executed[1] == b"no end of linethe thread\nat the end\n"
+    assert executed[2][0]
 
 
 def test_a_fork_that_is_measured_writes_what_it_reached(
