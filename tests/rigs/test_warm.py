@@ -186,7 +186,7 @@ def test_a_fork_ends_its_threads_says_all_and_warns_as_python_does(
         with kind(command, env=environment, cwd=environment["HOME"], **pipes) as process:
             os.close(out)
             printed, errors = process.communicate(timeout=100)
-        signs = (b"unclosed file", b"words", b"No space left")
+        signs = (b"unclosed file", b"words", b"No space left", b"TypeError")
         return process.returncode, printed or b"", [sign in errors for sign in signs]
 
     executed = ending(subprocess.Popen)
