@@ -132,7 +132,7 @@ MUTANTS = (
     ),
     Mutant(
         "a deletion sent without being proven again", "cycle/push/fill.py",
-        "        return _still_gone(folder, change, root)", "        return change", MIRROR,
+        "        return _still_gone(folder, change, directories)", "        return change", MIRROR,
         "is_back",
     ),
     Mutant(

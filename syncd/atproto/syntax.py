@@ -7,6 +7,7 @@ Sources: the DID, handle, NSID, record key, TID and AT URI pages of https://atpr
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NewType
 
 from syncd.errors import BadSyntax
@@ -54,6 +55,7 @@ def parse_handle(text: str) -> Handle:
     return Handle(_match(_HANDLE, text, _HANDLE_LENGTH, "a handle", "name.example.com").lower())
 
 
+@lru_cache(maxsize=1024)  # few collections have many records, and each record names its own
 def parse_nsid(text: str) -> Nsid:
     """Parse an NSID: three or more labels. Raises BadSyntax.
 

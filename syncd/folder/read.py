@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from dataclasses import field
 
 from syncd.atproto.blob import may_misspell
 from syncd.atproto.cid import Cid
@@ -28,6 +29,8 @@ IDLE_NS = 60_000_000_000
 """If a file was not written to for this long, its save is finished, even if it is still open."""
 
 FIX_HINT = "fix the file and save it; until then syncd neither pushes nor overwrites it"
+TEXT_BYTES = 8_000_000
+"""How many bytes of texts a look keeps for whoever asks next: those of 20,000 usual records."""
 _WRITING_HINT = "syncd reads it once the writer is done"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _TRIES = 3
@@ -66,6 +69,37 @@ class FileStat:
         )
 
 
+@dataclass(slots=True)
+class Texts:
+    """What one look knows of the texts of the files that it read, beside what they say.
+
+    Attributes:
+        plain: The files whose text misspells no key of a blob.
+        room: How many more bytes of texts are kept.
+    """
+
+    plain: set[RecordPath] = field(default_factory=set)
+    room: int = field(default_factory=lambda: TEXT_BYTES)
+    _kept: dict[bytes, bytes] = field(default_factory=dict)
+
+    def meet(self, path: RecordPath, text: bytes, digest: bytes) -> None:
+        """Note the text of a file, whose SHA-256 is `digest`; keep it while there is room."""
+        if not may_misspell(text):
+            self.plain.add(path)
+        if len(text) <= self.room:
+            self.room -= len(text)
+            self._kept[digest] = text
+
+    def get(self, digest: bytes) -> bytes | None:
+        """Return the text with this digest; None if it was not read or not kept."""
+        return self._kept.get(digest)
+
+    def joined(self, other: Texts) -> Texts:
+        """Return what both know."""
+        kept = {**self._kept, **other._kept}
+        return Texts(self.plain | other.plain, min(self.room, other.room), kept)
+
+
 def is_current(seen: Seen, now: os.stat_result) -> bool:
     """Return whether the file with stat `now` certainly still has the content of `seen`.
 
@@ -102,20 +136,20 @@ def read_record(
     *,
     seen_ns: int,
     form: Form = USUAL.default,
-    plain: set[RecordPath] | None = None,
+    texts: Texts | None = None,
 ) -> Seen | Problem:
     """Read the record file `name`; return a Problem if it holds no record now.
 
     If the content has the digest of `known`, it is not parsed again. While a program has the file
-    open for writing, new content does not count: half of a save can be a valid record. The path is
-    added to `plain` where the text has no key of a blob in another spelling.
+    open for writing, new content does not count: half of a save can be a valid record. `texts` gets
+    what was read.
 
     Raises OSError: the file cannot be opened, or is gone.
     """
     try:
         content, now, is_open = _read_watched(directory, name)
-        if plain is not None and not may_misspell(content):
-            plain.add(path)
+        if texts is not None:
+            texts.meet(path, content, now.digest)
         if known is not None and known.digest == now.digest:
             # Old content can be trusted even while the file is open: it was read before.
             return now.seen(path, known.cid, seen_ns=seen_ns)

@@ -17,7 +17,7 @@ from typing import Self
 
 from syncd.errors import FileProblem, FolderWrong
 from syncd.folder.disk import Disk
-from syncd.folder.spelling import check_spelt, is_spelt
+from syncd.folder.spelling import check_spelt, is_spelt, keeps_case
 from syncd.folder.top import nearest
 from syncd.forms import USUAL, Forms
 from syncd.model import RecordPath, Seen
@@ -233,14 +233,21 @@ class Directories:
     root: int
     _parts: Sequence[str] | None = None
     _last: int = -1
+    _keeps_case: bool = False
 
     def open(self, parts: Sequence[str]) -> int:
         """Return a descriptor that is valid until the next call. Raises as `open_directory`."""
         if parts != self._parts:
             self.close()
             self._last = open_directory(self.root, parts)
-            self._parts = parts
+            self._parts, self._keeps_case = parts, False
         return self._last
+
+    def is_spelt(self, name: str) -> bool:
+        """Return what `is_spelt` says of a file in the open directory. Raises as it does."""
+        if not self._keeps_case:
+            self._keeps_case = keeps_case(self._last, name)
+        return self._keeps_case or is_spelt(self._last, name)
 
     def close(self) -> None:
         """Close the last directory."""

@@ -20,7 +20,7 @@ from syncd.folder.names import (
     relative_path,
     relative_paths,
 )
-from syncd.folder.read import os_problem
+from syncd.folder.read import Texts, os_problem
 from syncd.folder.root import SETTINGS, Directories, Folder, opened
 from syncd.folder.search.stubs import Stubs, describe
 from syncd.folder.spelling import is_spelt
@@ -50,7 +50,7 @@ class Look:
         reads: The number of files opened, but for those of `agreed`; all others were unchanged
             by their stat.
         covers: Whether the scan looked for a path at all.
-        plain: The files that were read, and whose text misspells no key of a blob.
+        texts: What is known of the texts of the files that were read.
     """
 
     seen: Mapping[RecordPath, Seen]
@@ -60,7 +60,7 @@ class Look:
     unread: frozenset[str]
     reads: int
     covers: Callable[[RecordPath], bool] = field(repr=False, compare=False)
-    plain: Collection[RecordPath] = field(default=frozenset(), repr=False, compare=False)
+    texts: Texts = field(default_factory=Texts, repr=False, compare=False)
 
     def absent(self, path: RecordPath) -> bool:
         """Return whether the scan proved that the folder has no file for `path`."""
@@ -79,7 +79,7 @@ class Look:
             unread=self.unread | other.unread,
             reads=self.reads + other.reads,
             covers=lambda path: self.covers(path) or other.covers(path),
-            plain={*self.plain, *other.plain},
+            texts=self.texts.joined(other.texts),
         )
 
 
@@ -141,7 +141,7 @@ def scan(
         unread=frozenset(notes.unread),
         reads=notes.reads,
         covers=covers,
-        plain=notes.plain,
+        texts=notes.texts,
     )
 
 
@@ -217,21 +217,22 @@ def _look_at(notes: Notes, directories: Directories, path: RecordPath, relative:
     """Note the file of `path`. Return False if there is none."""
     *parts, name = relative.split("/")
     with suppress(FileNotFoundError):
-        if _examine_in(notes, directories.open(parts), path, name):
+        directory = directories.open(parts)
+        if directories.is_spelt(name):
+            _examine_in(notes, directory, path, name)
             return True
     # Another directory may have taken the place of the one that is open.
     with suppress(FileNotFoundError), opened(directories.root, parts) as directory:
-        return _examine_in(notes, directory, path, name)
+        # Where the file system folds case, it may be the file of another record.
+        if is_spelt(directory, name):
+            _examine_in(notes, directory, path, name)
+            return True
     return False
 
 
-def _examine_in(notes: Notes, directory: int, path: RecordPath, name: str) -> bool:
-    """Note the file `name`; False if it is another record's. Raises FileNotFoundError, OSError."""
-    if not is_spelt(directory, name):
-        # The file system folds case, and this is the file of another record.
-        return False
+def _examine_in(notes: Notes, directory: int, path: RecordPath, name: str) -> None:
+    """Note the file `name` in an open directory. Raises FileNotFoundError, OSError."""
     examine(notes, directory, name, path, os.stat(name, dir_fd=directory, follow_symlinks=False))
-    return True
 
 
 def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, other: str) -> None:

@@ -32,6 +32,22 @@ def is_spelt(directory: int, name: str) -> bool:
     return name in names or name.casefold() not in map(str.casefold, names)
 
 
+def keeps_case(directory: int, name: str) -> bool:
+    """Return whether `name`, a file in `directory`, proves that case counts in this directory.
+
+    That is so for as long as the directory has a file. False proves nothing.
+
+    Raises FileNotFoundError if there is no such file.
+    """
+    here = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    with suppress(FileNotFoundError):
+        os.stat(name.swapcase(), dir_fd=directory, follow_symlinks=False)
+        return False
+    # If it is still there, the other name was not missing because the file went meanwhile.
+    still = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return name.isascii() and os.path.samestat(here, still)
+
+
 def _listed(directory: int) -> list[str]:
     """List all names, through a second descriptor: a listing under way keeps its position."""
     again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)

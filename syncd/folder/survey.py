@@ -21,7 +21,7 @@ from syncd.folder.names import (
     parse_file_name,
 )
 from syncd.folder.problems import printable
-from syncd.folder.read import is_current, kind_problem, os_problem, read_agreed, read_record
+from syncd.folder.read import Texts, is_current, kind_problem, os_problem, read_agreed, read_record
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
 from syncd.forms import Form, Forms
@@ -61,7 +61,7 @@ class Notes:
     leftovers: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     reads: int = 0
-    plain: set[RecordPath] = field(default_factory=set)
+    texts: Texts = field(default_factory=Texts)
     names: dict[RecordPath, str] = field(default_factory=dict)
 
     def is_unmet(self, path: RecordPath) -> bool:
@@ -119,7 +119,7 @@ def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.s
         notes.reads += 1
         form = notes.forms.of(split_record_path(path)[0])
         found = read_record(
-            directory, name, path, known, seen_ns=notes.now_ns, form=form, plain=notes.plain
+            directory, name, path, known, seen_ns=notes.now_ns, form=form, texts=notes.texts
         )
         if isinstance(found, Seen):
             notes.seen[path] = found

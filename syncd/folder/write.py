@@ -18,7 +18,7 @@ from syncd.folder.names import conflict_name, relative_paths
 from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.replace import unfinished_name, withdraw
-from syncd.folder.root import OWN, Folder, opened
+from syncd.folder.root import OWN, Directories, Folder, opened
 from syncd.folder.spelling import check_spelt, find_there, is_spelt
 from syncd.forms import USUAL, Form, Forms
 from syncd.model import RecordPath, Seen, parse_record_path, split_record_path
@@ -35,6 +35,7 @@ __all__ = (
     "kept_conflict",
     "read_below",
     "read_bytes",
+    "read_in",
     "read_named",
     "remove",
     "write",
@@ -54,6 +55,17 @@ def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
 def read_below(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
     """Read as `read_bytes` does, where the folder is open already, as `root`."""
     return _read(root, path, *_place_of(folder, root, path))
+
+
+def read_in(folder: Folder, directories: Directories, path: RecordPath) -> tuple[bytes, FileStat]:
+    """Read as `read_bytes` does, where the folder is open already: one of many files."""
+    parts, name = _place_of(folder, directories.root, path)
+    with raise_as(path, "read"), suppress(FileNotFoundError):
+        directory = directories.open(parts)
+        if directories.is_spelt(name):
+            return read_file(directory, name)
+    # Another directory may have taken the place of the one that is open.
+    return _read(directories.root, path, parts, name)
 
 
 def read_named(folder: Folder, relative: str) -> tuple[bytes, FileStat]:

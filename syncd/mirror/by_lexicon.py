@@ -5,7 +5,7 @@ Where no lexicon of the collection is known, they say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from syncd.atproto.data import Record
@@ -77,7 +77,8 @@ def literal_key(workspace: Workspace, collection: Nsid) -> Rkey | None:
 def is_key(workspace: Workspace, collection: Nsid, name: str) -> bool:
     """Return whether `name`, a legal record key, is a key that the lexicon allows."""
     kind = _kind(workspace, collection)
-    parse = {TID: parse_tid, "nsid": parse_nsid}.get(kind)
+    parsers: dict[str, Callable[[str], str]] = {TID: parse_tid, "nsid": parse_nsid}
+    parse = parsers.get(kind)
     try:
         return parse is None or bool(parse(name))
     except BadSyntax:

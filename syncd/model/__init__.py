@@ -4,7 +4,7 @@ The three views of a repo are always named in this order: base (what both sides 
 local (the folder), remote (the verified tree on the PDS). Each maps record paths to CIDs.
 """
 
-from syncd.model.memory import Memory, Seen
+from syncd.model.memory import NOTHING, Memory, Seen
 from syncd.model.paths import (
     CODEC,
     RecordPath,
@@ -43,6 +43,7 @@ from syncd.model.report import Report
 
 __all__ = [
     "CODEC",
+    "NOTHING",
     "Account",
     "Arrival",
     "Change",

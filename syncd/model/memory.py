@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import field
+from typing import Final
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
@@ -96,3 +97,7 @@ class Memory:
             decided=(*self.decided, *later.decided),
             settled={**self.settled, **later.settled},
         )
+
+
+NOTHING: Final = Memory()
+"""What leaves the state file as it is."""

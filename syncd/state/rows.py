@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import field
+from pathlib import Path
 from typing import Any, Final
 
 from syncd.atproto.cid import Cid
@@ -31,7 +33,9 @@ from syncd.model import (
     Waiting,
     parse_record_path,
 )
+from syncd.state.damage import checked
 from syncd.typedjson import text_of
+from syncd.values import dataclass
 
 KINDS: Final[Mapping[str, type[Waiting]]] = {
     "conflict": Conflict,
@@ -48,7 +52,8 @@ KINDS: Final[Mapping[str, type[Waiting]]] = {
 
 _NAMES = {made: kind for kind, made in KINDS.items()}
 _UNREADABLE = "another version of syncd left something here; syncd looks at it again"
-
+_MOST_WAITING = 20_000
+"""With more rows than this, their items are made anew each time, and take no memory between."""
 
 _KEYS_AT_ONCE = 500
 
@@ -89,6 +94,27 @@ def parse_seen(
 def waiting_row(item: Waiting) -> tuple[str, str, str]:
     """Return a row of `waiting`: path, kind, and the value as JSON."""
     return item.path, _NAMES[type(item)], text_of(item)
+
+
+@dataclass(slots=True)
+class WaitingRows:
+    """The rows of `waiting` that were read last, and their items.
+
+    A cycle asks for them several times, and after a large push each of thousands of records waits.
+    """
+
+    _rows: list[tuple[Any, ...]] = field(default_factory=list)
+    _items: tuple[Waiting, ...] = ()
+
+    def items(self, path: Path, rows: list[tuple[Any, ...]]) -> tuple[Waiting, ...]:
+        """Return the items in rows of the file at `path`, in their order. Raises StateDamaged."""
+        if rows != self._rows:
+            parsed = (parse_waiting(*row) for row in checked(path, rows))
+            items = tuple(item for item in parsed if item is not None)
+            if len(rows) > _MOST_WAITING:
+                return items
+            self._rows, self._items = rows, items
+        return self._items
 
 
 def parse_waiting(path: str, kind: str, detail: str) -> Waiting | None:

@@ -13,14 +13,14 @@ from typing import Any, Self, cast
 from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_tid
 from syncd.errors import StateDamaged, StateWrong, SyncdError
-from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
+from syncd.model import NOTHING, Decision, Head, Memory, RecordPath, Seen, Waiting
 from syncd.state.attachments import Attachments
 from syncd.state.damage import REBUILT_HINT, checked, explaining
 from syncd.state.filling import Filling
 from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
-from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting, rows_of
-from syncd.state.turns import TURN, Turns
+from syncd.state.rows import WaitingRows, blob_or_none, parse_decision, parse_seen, rows_of
+from syncd.state.turns import TURN, Turns, file_at, overwritten
 
 RESET_HINT = (
     "move the state file away, then run `syncd sync`: it adopts equal records and deletes nothing"
@@ -42,9 +42,10 @@ class State:
     ) -> None:
         self._sql = connection
         self._path = path
-        self._file = _file_at(path)
+        self._file = file_at(path)
         self._turns = Turns()
         self._later: dict[type[Note], Note] = {}
+        self._waiting = WaitingRows()
         self.aside = aside
 
     def __enter__(self) -> Self:
@@ -67,7 +68,7 @@ class State:
     def reconnect(self, connection: sqlite3.Connection, aside: str) -> None:
         """Continue with a new file at the same path; the old one is now at `aside`."""
         self._sql = connection
-        self._file = _file_at(self._path)
+        self._file = file_at(self._path)
         self._turns = Turns()
         self._later.clear()
         self.aside = aside
@@ -78,11 +79,11 @@ class State:
         Raise StateDamaged if an older one was written over it. A file that was only removed is
         neither: what is remembered is still in the open one.
         """
-        if _file_at(self._path) not in (None, self._file):
+        if file_at(self._path) not in (None, self._file):
             raise StateWrong(f"{self._path} was replaced while syncd ran", hint=REPLACED_HINT)
         turn = self._stored_turn()
         if self._turns.is_alone_older(self._path):
-            raise _overwritten(self._path)
+            raise overwritten(self._path)
         self._turns.reached(turn)
 
     def turn(self) -> int:
@@ -278,9 +279,9 @@ class State:
 
     def waiting(self) -> tuple[Waiting, ...]:
         """Return all waiting items, by path."""
-        rows = self._all("SELECT path, kind, detail, crc FROM waiting ORDER BY path, kind")
-        with self._as_written():
-            return tuple(item for row in rows if (item := parse_waiting(*row)) is not None)
+        query = "SELECT path, kind, detail, crc FROM waiting ORDER BY path, kind"
+        with explaining(self._path), self._as_written():
+            return self._waiting.items(self._path, self._sql.execute(query).fetchall())
 
     def decisions(self) -> dict[RecordPath, Decision]:
         """Return the decisions of persons, by path."""
@@ -314,23 +315,33 @@ class State:
             return tuple((int(at), int(points)) for at, points in rows)
 
     def spend(
-        self, at: int, points: int, *, forget_before: int, notes: Collection[Note] = ()
+        self,
+        at: int,
+        points: int,
+        *,
+        forget_before: int,
+        memory: Memory = NOTHING,
+        notes: Collection[Note] = (),
     ) -> None:
-        """Charge `points` at unix seconds `at`, and keep the facts about what is left."""
-        with self._transaction():
+        """Charge `points` at unix seconds `at`, and record what they are spent on with them."""
+        with self._recording(memory, notes):
             self._sql.execute("DELETE FROM spent WHERE at <= ?", (forget_before,))
             self._sql.execute("INSERT INTO spent VALUES (?, ?)", (at, points))
-            put_notes(self._sql, notes)
 
     # --- the one way to remember ---------------------------------------------------------------
 
     def record(self, memory: Memory, notes: Collection[Note] = ()) -> None:
         """Record all of `memory` and `notes` or, if the machine stops, nothing."""
-        if memory == Memory() and not notes:
-            return
+        if memory != NOTHING or notes:
+            with self._recording(memory, notes):
+                pass
+
+    @contextmanager
+    def _recording(self, memory: Memory, notes: Collection[Note]) -> Iterator[None]:
         with self._transaction():
-            turn = self._stored_turn() + (memory != Memory())
-            if memory != Memory():
+            yield
+            turn = self._stored_turn() + (memory != NOTHING)
+            if memory != NOTHING:
                 put(self._sql, "meta", [(TURN, str(turn))])
             record(self._sql, memory, self.newest())
             put_notes(self._sql, notes)
@@ -362,7 +373,7 @@ class State:
         with self._as_written():
             turn = 0 if text is None else int(text)
         if turn < self._turns.newest:
-            raise _overwritten(self._path)
+            raise overwritten(self._path)
         return turn
 
     # --- plumbing ------------------------------------------------------------------------------
@@ -429,17 +440,3 @@ class State:
         if text is None:
             raise StateWrong(f"{self._path} has no {key}", hint=RESET_HINT)
         return text
-
-
-def _overwritten(path: Path) -> StateDamaged:
-    what = f"{path} is damaged: it was overwritten while syncd ran"
-    return StateDamaged(what, hint=REBUILT_HINT)
-
-
-def _file_at(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of the file at `path`, or None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -12,7 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from syncd.state.damage import SQLITE_ERRORS
+from syncd.errors import StateDamaged
+from syncd.state.damage import REBUILT_HINT, SQLITE_ERRORS
 from syncd.values import dataclass
 
 TURN: Final = "turn"
@@ -49,6 +50,21 @@ class Turns:
             return alone is not None
         self.alone, self.stamp = alone, stamp
         return False
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of the file at `path`, or None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def overwritten(path: Path) -> StateDamaged:
+    """Make the error for a state file whose turn went back."""
+    what = f"{path} is damaged: it was overwritten while syncd ran"
+    return StateDamaged(what, hint=REBUILT_HINT)
 
 
 def _turn_alone(path: Path) -> int | None:

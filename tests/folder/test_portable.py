@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from syncd.errors import FileChanged, FileProblem, FolderWrong
 from syncd.folder.names import file_name
 from syncd.folder.probe import Traits, probe
 from syncd.folder.respell import respell
-from syncd.folder.root import Folder
+from syncd.folder.root import Directories, Folder
 from syncd.folder.scan import everything, scan
-from syncd.folder.spelling import check_spelt, is_spelt
+from syncd.folder.spelling import check_spelt, is_spelt, keeps_case
 from syncd.folder.write import read_bytes, remove, write
 from syncd.model import RecordPath, Seen, split_record_path
 from tests.folder.conftest import MARKER
@@ -173,6 +174,46 @@ def test_a_file_renamed_to_another_case_is_another_record(folder: Folder) -> Non
         look = scan(folder, known={UPPER: seen}, now_ns=0)
         assert set(look.seen) == {LOWER}
         assert look.absent(UPPER)
+
+
+def test_whether_case_counts_is_asked_of_each_directory(folder: Folder) -> None:
+    """One file shows it for all others of its directory, and for no other directory."""
+    for name in (COLLECTION, "com.example.folded"):
+        (folder.root / name).mkdir()
+        (folder.root / name / "foo.json").write_bytes(OLD)
+    with (
+        folding(folder.root / "com.example.folded"),
+        folder.open() as root,
+        Directories(root) as directories,
+    ):
+        for _ in range(2):
+            directories.open([COLLECTION])
+            assert directories.is_spelt("foo.json")
+            directories.open(["com.example.folded"])
+            assert directories.is_spelt("foo.json")
+            assert not directories.is_spelt("FOO.json")
+
+
+def test_only_a_file_that_stays_shows_that_case_counts(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is gone by the next look has no other spelling either."""
+    file = folder.root / "foo.json"
+    file.write_bytes(OLD)
+    (folder.root / "+.1").write_bytes(OLD)
+    raw = os.stat
+
+    def gone_after(name: str, **more: Any) -> os.stat_result:  # noqa: ANN401
+        found = raw(name, **more)
+        file.unlink()
+        return found
+
+    with folder.open() as root:
+        assert keeps_case(root, "foo.json")
+        assert not keeps_case(root, "+.1"), "it has one spelling"
+        monkeypatch.setattr(os, "stat", gone_after)
+        with pytest.raises(FileNotFoundError):
+            keeps_case(root, "foo.json")
 
 
 def test_a_name_that_is_too_long_for_the_disk_is_a_problem_of_its_own(folder: Folder) -> None:

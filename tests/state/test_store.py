@@ -146,6 +146,33 @@ def test_decisions_stay_until_they_are_carried_out(state: State) -> None:
     assert state.decisions() == {}
 
 
+def test_what_waits_is_read_anew_whenever_its_rows_are_others(
+    state: State, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after another process wrote them, and after a flipped bit."""
+    for most in (20_000, 0):
+        monkeypatch.setattr("syncd.state.rows._MOST_WAITING", most)
+        for reason in ("first", "second"):
+            state.record(Memory(waiting={ONE: (Retry(ONE, reason),)}))
+            assert state.waiting() == state.waiting() == (Retry(ONE, reason),)
+        with open_state(path) as other:
+            other.record(Memory(waiting={ONE: (Retry(ONE, "third"),)}))
+        assert state.waiting() == (Retry(ONE, "third"),)
+    state._sql.execute("UPDATE waiting SET detail = replace(detail, 'third', 'thirt')")
+    with pytest.raises(StateDamaged):
+        state.waiting()
+
+
+def test_what_is_spent_and_what_it_is_spent_on_are_recorded_together(state: State) -> None:
+    leaving = Memory(waiting={ONE: (Retry(ONE, "sent"),)})
+    turn = state.turn()
+    state.spend(100, 3, forget_before=0, memory=leaving)
+    assert (state.spent(0), state.waiting()) == (((100, 3),), (Retry(ONE, "sent"),))
+    assert state.turn() == turn + 1
+    state.spend(200, 3, forget_before=0)
+    assert state.turn() == turn + 1, "the ledger alone is no turn"
+
+
 def test_spending_is_kept_for_as_long_as_it_counts(state: State) -> None:
     state.spend(100, 3, forget_before=0)
     state.spend(200, 2, forget_before=100)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sys
 import time
@@ -15,8 +14,9 @@ from shutil import rmtree
 
 import click
 
+from syncd.cli import loop
 from syncd.cli.asking import confirm
-from syncd.cli.commands.login import PDS_HELP, PLC_HELP
+from syncd.cli.commands.login import PDS_HELP, PLC_HELP, resolved
 from syncd.cli.commands.sync import halt_json, report_json
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
@@ -50,7 +50,6 @@ from syncd.cycle.clone.clone import goes_on, is_unfinished
 from syncd.errors import CredentialsRefused, FolderWrong, LoginWanted, SyncdError
 from syncd.folder.probe import is_empty, probe
 from syncd.folder.root import OWN, initialise, read_marker, unmade
-from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.mirror.credentials import close_state_directory, credentials_of
 from syncd.mirror.held import end_adoption, held_creations
@@ -111,7 +110,7 @@ def clone(
     if yes and not adopt:
         raise click.UsageError("--yes needs --adopt")
     patterns = tuple(check_pattern(pattern) for pattern in collections)
-    found = asyncio.run(resolve(account, plc=plc or DEFAULT_PLC, pds=pds))
+    found = resolved(account, plc=plc or DEFAULT_PLC, pds=pds)
     root = (directory / (target or Path(found.handle or found.did))).absolute()
     config = Config(
         did=found.did,
@@ -124,13 +123,13 @@ def clone(
     )
     if not _is_begun(root, found):
         _check_target(root, adopt)
-        asyncio.run(_check_access(found, read_only))
+        loop.run(_check_access(found, read_only))
         with _undone(root):
             _lay_out(root, config, found, is_adopted=adopt)
     _warn_of_neighbours(root, read_only=read_only)
     show: progress.Show = nullcontext if as_json else progress.show_progress
     agree = partial(_agree, yes=yes) if adopt else None
-    report, cloned = asyncio.run(_first_sync(root, show, agree, pds))
+    report, cloned = loop.run(_first_sync(root, show, agree, pds))
     _say(report, cloned, found, root, as_json)
     _warn_of_empty(root, patterns)
     _offer_markdown(root)

@@ -5,7 +5,6 @@ Never touches a file outside its own directory; sessions and passwords of the de
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import struct
@@ -27,6 +26,7 @@ import click
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.data import Record, Value, cid_of
 from syncd.children import without_secrets
+from syncd.cli import loop
 from syncd.cli.commands.sandbox import served
 from syncd.cli.screen.output import say
 from syncd.errors import SyncdError
@@ -174,7 +174,7 @@ class Tour:
 
     def _picture_down(self) -> None:
         step("Another app sends a picture, and it is a file here, under its own hash")
-        ref = asyncio.run(self._send_picture(_square(40, 80, 200)))
+        ref = loop.run(self._send_picture(_square(40, 80, 200)))
         file = self.folder / "blobs" / f"{ref.cid}.png"
         self._wait(file.exists, "the picture did not come")
         self._hear("pulled", SENT)
@@ -288,7 +288,7 @@ class Tour:
         pds = MemoryPds(self.host, self.login.did)
         record = _note(text)
         change = Change(NOTE, self.host.repo(self.login.did).current(NOTE), cid_of(record), record)
-        written = asyncio.run(pds.put(change))
+        written = loop.run(pds.put(change))
         say(f"(another app writes {NOTE} = {written.cids[0]})")
 
     def _remote(self) -> str:

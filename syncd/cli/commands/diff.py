@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +16,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import record_of
 from syncd.atproto.syntax import tid_microseconds
 from syncd.blobs.words import Spoken
+from syncd.cli import loop
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.changes import Line, changes
 from syncd.cli.screen.output import (
@@ -89,7 +89,7 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
       syncd diff
       syncd diff app.bsky.actor.profile/self
     """
-    found, problems = asyncio.run(_differences(directory, paths))
+    found, problems = loop.run(_differences(directory, paths))
     if as_json:
         differences = [_json(difference) for difference in found]
         say_json({"differences": differences, "problems": list(map(problem_json, problems))})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 
 import click
 
+from syncd.cli import loop
 from syncd.cli.screen.output import many, say, say_json
 from syncd.doctor import Finding, Severity, examine
 from syncd.mirror.offline import root_around
@@ -28,10 +28,10 @@ def doctor(directory: Path, as_json: bool) -> None:
       syncd -C ~/repo doctor --json
     """
     if as_json:
-        findings = asyncio.run(examine(root_around(directory)))
+        findings = loop.run(examine(root_around(directory)))
         say_json({"findings": [_json(finding) for finding in findings]})
     else:
-        findings = asyncio.run(examine(root_around(directory), on_found=_say))
+        findings = loop.run(examine(root_around(directory), on_found=_say))
         _say_sum(findings)
     is_broken = any(finding.level is Severity.ERROR for finding in findings)
     raise click.exceptions.Exit(BROKEN if is_broken else 0)

@@ -6,7 +6,6 @@ without a terminal, from the environment.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli import loop
 from syncd.cli.screen.output import say, tell_notice, tell_step
 from syncd.config import DEFAULT_PLC
 from syncd.credentials import given_password
@@ -48,9 +48,9 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
       syncd login alice.example.com
       pass show bsky/app | syncd login alice.example.com --password-file -
     """
-    found = asyncio.run(resolve(account, plc=plc, pds=pds))
+    found = resolved(account, plc=plc, pds=pds)
     password = _read_password(password_file, found)
-    session = asyncio.run(log_in(found.pds, found.did, password, is_named=found.is_named))
+    session = loop.run(log_in(found.pds, found.did, password, is_named=found.is_named))
     close_state_directory(tell_notice)
     credentials = credentials_of(found.did)
     place = credentials.keep_password(password, str(session.origin))
@@ -58,6 +58,11 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
     _warn_of_main_password(session)
     _warn_of_variable(password)
     say(f"logged in as {found.handle or found.did} on {found.pds}; the password is in {place}")
+
+
+def resolved(account: str, *, plc: str, pds: str | None) -> Account:
+    """Find the account that a command names. Raises as `resolve`."""
+    return loop.run(resolve(account, plc=plc, pds=pds))
 
 
 def _read_password(password_file: str | None, account: Account) -> str:
@@ -134,13 +139,13 @@ def logout(account: str, pds: str | None, plc: str) -> None:
     Example:
       syncd logout alice.example.com
     """
-    found = asyncio.run(resolve(account, plc=plc, pds=pds))
+    found = resolved(account, plc=plc, pds=pds)
     close_state_directory(tell_notice)
     credentials = credentials_of(found.did)
     # What is kept goes, also where its PDS is away or nobody knows which one it was.
     with suppress(PdsError, CredentialsRefused):
         session = credentials.load()
         if session is not None:
-            asyncio.run(log_out(session))
+            loop.run(log_out(session))
     credentials.forget()
     say(f"logged out {found.handle or found.did}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli import loop
 from syncd.cli.host.journal import (
     LogEntry,
     Voice,
@@ -62,7 +63,7 @@ def run(directory: Path, directories: tuple[Path, ...], form: str, once: bool) -
     listed = mirrors_of(directory, directories, os.environ)
     if once:
         raise click.exceptions.Exit(max(_sync_once(folder) for folder in listed()))
-    raise click.exceptions.Exit(asyncio.run(_run(listed, form)))
+    raise click.exceptions.Exit(loop.run(_run(listed, form)))
 
 
 def _sync_once(folder: Path) -> int:

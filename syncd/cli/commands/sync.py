@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from syncd.atproto.syntax import parse_tid
+from syncd.cli import loop
 from syncd.cli.commands.git import checkout_taken
 from syncd.cli.host.afterwards import Afterwards, hooks_afterwards
 from syncd.cli.screen import progress
@@ -105,7 +105,7 @@ def sync(
         if accept_rev is not None:
             accept(directory, parse_tid(accept_rev))
         if dry_run:
-            _say_plan(*asyncio.run(_preview(directory)), as_json, shown_as)
+            _say_plan(*loop.run(_preview(directory)), as_json, shown_as)
         else:
             run_sync(directory, as_json, allow_hooks=allow_hooks)
 
@@ -139,7 +139,7 @@ def run_sync(
     show: progress.Show = nullcontext if as_json else progress.show_progress
     with hooks_afterwards(is_allowed=allow_hooks) as after:
         report, cloned = sync_here_or_there(
-            directory, lambda: asyncio.run(_sync(directory, show, after))
+            directory, lambda: loop.run(_sync(directory, show, after))
         )
         say_outcome(report, as_json, cloned, done, acted_on=acted_on)
 
@@ -197,12 +197,12 @@ def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool)
 
     marks = kept.RemoteMarks() if file is None else kept.FileMarks(file)
     if output.is_dry_run:
-        done = asyncio.run(preview_branch(root, marks, at_the_pds(listeners())))
+        done = loop.run(preview_branch(root, marks, at_the_pds(listeners())))
         _say_publication(root, done, output)
     with hooks_afterwards(is_allowed=allow_hooks) as after:
         # An error may come before HEAD's settings are read.
         with after.noting_errors(root, load_config(root / FILE_NAME, os.environ)):
-            done = asyncio.run(publish_branch(root, marks, at_the_pds(listeners())))
+            done = loop.run(publish_branch(root, marks, at_the_pds(listeners())))
         after.note(root, done.config, done.report, Report())
         _say_publication(root, done, output)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from syncd.cli import loop
 from syncd.cli.host.counting import counting
 from syncd.cli.screen.blobs import blobs_line, count_json
 from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
@@ -69,7 +69,7 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
         more = (*_doubt_findings(files.doubt), *_history_findings(files.history), *missing)
         found = replace(found, findings=(*found.findings, *more))
         head = files.state.head()
-    served = asyncio.run(_ask(directory)) if is_remote else None
+    served = loop.run(_ask(directory)) if is_remote else None
     if served is not None:
         found = replace(found, findings=(*found.findings, *served.findings))
     _say(_Seen(found, head, served, lexicons, blobs), as_json)

@@ -24,6 +24,7 @@ from syncd.cycle.lexicons.places import SCHEMAS, Origin
 from syncd.cycle.lexicons.reading import Reading
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem, Malformed
+from syncd.folder.read import Texts
 from syncd.forms import Form, read_plain
 from syncd.lexicons.bundle import KNOWN_TO_PDS, load_bundle
 from syncd.model import Problem, RecordPath, Seen, split_record_path
@@ -39,13 +40,19 @@ _HINT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Court:
-    """One look at the files, open as `root`. `gone` are the contents whose files are away."""
+    """One look at the files, open as `root`.
+
+    Attributes:
+        gone: The contents whose files are away.
+        texts: The texts that the look kept; the others are read.
+    """
 
     workspace: Workspace
     root: int
     views: Views
     gone: frozenset[Cid]
     block_of: BlockOf
+    texts: Texts
     library: Library = field(init=False)
     _unsure: set[RecordPath] = field(default_factory=set)
     _certain: set[RecordPath] = field(default_factory=set)
@@ -73,9 +80,8 @@ class Court:
             return ()
         form = self.workspace.folder.forms.of(collection)
         try:
-            text, now = self.files.read(path)
-            # Another content than the plan is made from is the business of the next look.
-            if now.digest != seen.digest or self._is_plainly_good(path, form, text):
+            text = self._text(path, seen)
+            if text is None or self._is_plainly_good(path, form, text):
                 return ()
             files = files_of(self.workspace.folder, self.workspace.config)
             record = record_in(form, text, collection, files)
@@ -85,6 +91,17 @@ class Court:
             return self._schema_problems(path, seen, text, record)
         found = self._faults(collection, rkey, record)
         return placed(path, text, self._new(path, seen.cid, found), form) if found else ()
+
+    def _text(self, path: RecordPath, seen: Seen) -> bytes | None:
+        """Return the text that the plan is made from. Raises OSError, FileProblem.
+
+        None if the file has another one by now: that is the business of the next look.
+        """
+        kept = self.texts.get(seen.digest)
+        if kept is not None:
+            return kept
+        text, now = self.files.read(path)
+        return text if now.digest == seen.digest else None
 
     def _is_plainly_good(self, path: RecordPath, form: Form, text: bytes) -> bool:
         """Return whether a quick check already shows that a text is a record without a fault."""

@@ -50,7 +50,7 @@ def judge(
     from syncd.cycle.lexicons.dollar import misspelt  # noqa: PLC0415 (most cycles push nothing)
 
     # No setting lets these go: what they would publish is nobody's record.
-    suspects = [(path, seen) for path, seen in pushes if path not in look.plain]
+    suspects = [(path, seen) for path, seen in pushes if path not in look.texts.plain]
     odd = misspelt(workspace, suspects, views, block_of) if suspects else {}
     pushes = [
         (path, seen)
@@ -65,7 +65,7 @@ def judge(
     held, warned = dict(odd), dict[RecordPath, str]()
     with (
         workspace.folder.open() as root,
-        Court(workspace, root, views, gone, block_of) as court,
+        Court(workspace, root, views, gone, block_of, look.texts) as court,
     ):
         for path, seen in pushes:
             problem = court.problem(path, seen)

@@ -13,6 +13,7 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
@@ -49,6 +50,7 @@ class Everywhere:
         rules: What is ignored; None if that was not looked up.
         beside: The names of all that lies beside the files of records, of each collection that is
             certainly unchanged and where that is known; those of directories end with `/`.
+        ignored: The files of no record of base that are ignored; None if that was not looked up.
     """
 
     look: Look
@@ -57,6 +59,7 @@ class Everywhere:
     fingerprints: Mapping[str, bytes]
     rules: Rules | None = None
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ignored: Collection[RecordPath] | None = None
 
 
 def look_everywhere(
@@ -88,14 +91,16 @@ def look_everywhere(
         if listing.is_flat and listing.is_steady
     }
     look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=in_scope)
-    found = _fingerprints(listings, look, base, rules, folder)
-    if apart:
-        look = look.joined(scan(folder, known=known, only=apart, now_ns=now_ns))
-    look = spare_unmounted(workspace, look, base, concerned, is_whole=True)
+    whole = look.joined(scan(folder, known=known, only=apart, now_ns=now_ns)) if apart else look
+    new = {*whole.seen, *whole.problems} - base.keys()
+    ignored = ignored_among(new, whole, base, lambda: rules, folder)
+    found = _fingerprints(listings, look, base, rules, ignored, folder.forms)
+    look = spare_unmounted(workspace, whole, base, concerned, is_whole=True)
     strays = (*misnamed(folder, state.collections), *_blob_problems(workspace))
     look = replace(look, strays=(*look.strays, *strays))
     beside = {name: names for name, names in settled.items() if names is not None}
-    return Everywhere(without_ignored(look, rules, base), known, base, found, rules, beside)
+    look = without_ignored(look, rules, base)
+    return Everywhere(look, known, base, found, rules, beside, ignored)
 
 
 def _unchanged(
@@ -126,12 +131,15 @@ def _blob_problems(workspace: Workspace) -> Collection[Problem]:
 
 
 def _fingerprints(
-    listings: Mapping[str, Listing], look: Look, base: Snapshot, rules: Rules, folder: Folder
+    listings: Mapping[str, Listing],
+    look: Look,
+    base: Snapshot,
+    rules: Rules,
+    ignored: AbstractSet[RecordPath],
+    forms: Forms,
 ) -> dict[str, bytes]:
     """Return the fingerprints of collections whose files are all listed and all as in base."""
     left = without_ignored(look, rules, base)
-    files = {*look.seen, *look.problems}
-    ignored = ignored_among(files - base.keys(), look, base, lambda: rules, folder)
     problems = look.problems.keys() - ignored
     beside = (item.path for item in left.strays), problems, look.leftovers
     unclear = look.unread | {_collection(path) for paths in beside for path in paths}
@@ -146,13 +154,13 @@ def _fingerprints(
         stamp = (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns)
         stamps[_collection(path)].add(stamp)
     strays = {item.path for item in look.strays}
-    unread = _files_of(ignored - look.seen.keys(), folder.forms) | strays
-    aside = _files_of(ignored, folder.forms) | strays
+    unread = _files_of(ignored - look.seen.keys(), forms) | strays
+    aside = _files_of(ignored, forms) | strays
     return {
         name: listing.fingerprint + rules.digest + _beside(name, form, listing, aside)
         for name, listing in listings.items()
         if name not in unclear | differing
-        and _is_all_of(name, form := folder.forms.of(name), listing, stamps[name], unread)
+        and _is_all_of(name, form := forms.of(name), listing, stamps[name], unread)
     }
 
 

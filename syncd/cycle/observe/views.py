@@ -21,6 +21,7 @@ from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import Rules
+from syncd.folder.read import Texts
 from syncd.folder.scan import Look, scan
 from syncd.folder.share import since_ns
 from syncd.model import (
@@ -140,7 +141,8 @@ def bring_sides(
     return Sides(
         paths,
         replace(views, inert={**judged.held, **views.inert}),
-        look,
+        # The texts have been judged. A push reads each file again, maybe hours later.
+        replace(look, texts=Texts()),
         found.known,
         pending.waiting,
         is_whole=dirty is None,
@@ -239,6 +241,8 @@ def _ignored(
 ) -> set[RecordPath]:
     """Return the new files that are ignored; never a file whose record either side has."""
     folder, records = workspace.folder, found.base.keys() | remote.keys()
+    if found.ignored is not None:
+        return {path for path in found.ignored if path in paths and path not in records}
 
     def rules() -> Rules:
         return found.rules or rules_of(folder)

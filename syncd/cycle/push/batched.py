@@ -103,8 +103,7 @@ class Batched:
         """Send one batch as it is, and record its answer. Raises Rejected."""
         if not batch:
             return swap
-        self.pusher.allowance.charge(batch_points(batch))
-        self.pusher.leave(batch)
+        self.pusher.leave(batch, batch_points(batch))
         written = await self.pusher.allowance.heeding(self._request(batch, swap))
         self.pusher.body = self.pusher.body.after_passing(body_bytes(batch))
         self.pusher.confirm(batch, written)
@@ -249,8 +248,7 @@ class Batched:
         """
         change, _ = aside[-1]
         three, allowance = _between_nothing(change), self.pusher.allowance
-        allowance.charge(batch_points(three))
-        self.pusher.leave([change])
+        self.pusher.leave([change], batch_points(three))
         self.counts_alike = False
         try:
             written = await allowance.heeding(self._request(three, swap))

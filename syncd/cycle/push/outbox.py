@@ -24,7 +24,7 @@ from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.push.attach import Uploads
 from syncd.cycle.push.batched import Batched
 from syncd.cycle.push.body import Body
-from syncd.cycle.push.fill import fill
+from syncd.cycle.push.fill import fill, fill_all
 from syncd.cycle.push.keeping import Keeping
 from syncd.cycle.push.outcome import Guards, Pushed, believable
 from syncd.cycle.push.place import find_in_file
@@ -35,10 +35,7 @@ from syncd.cycle.push.receipts import Receipts
 from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadAnswer,
-    BadJson,
     CredentialsRefused,
-    FileChanged,
-    FileProblem,
     LoginLimited,
     NotFound,
     PdsError,
@@ -51,8 +48,6 @@ from syncd.state.learnt import KnownBody, KnownGuards
 from syncd.values import dataclass
 from syncd.waiting import waiting_for
 
-READ_AHEAD = 25
-"""How many files are read with one look at whether the folder is still ours."""
 SWAP_LOSSES = 3
 """After so many lost swaps in a row, changes go one by one, each guarded by its own record …"""
 BUSY_SECONDS = 60
@@ -146,10 +141,7 @@ class Outbox:
         await self._keeping().look(sight, is_guarded=is_guarded)
 
     def _keeping(self) -> Keeping:
-        def filled(change: Change) -> Change:
-            with self.workspace.folder.open() as root:
-                return fill(self.workspace.folder, change, root)
-
+        filled = partial(fill, self.workspace.folder)
         tell = self.answers.say
         return Keeping(self.workspace, self.home, filled, self.allowance, tell)
 
@@ -376,21 +368,17 @@ class Outbox:
     def _filled(
         self, light: Sequence[Change], missing: set[Cid | RecordPath | None]
     ) -> Iterator[Change]:
-        """Yield the changes with their records; read a few ahead.
+        """Yield the changes with their records.
 
         The content and the path of one that is left out are added to `missing`.
         """
-        for start in range(0, len(light), READ_AHEAD):
-            filled: list[Change] = []
-            with self.workspace.folder.open() as root:
-                for change in light[start : start + READ_AHEAD]:
-                    try:
-                        filled.append(fill(self.workspace.folder, change, root))
-                    except (FileChanged, FileProblem, BadJson) as error:
-                        item = Retry(change.path, error.message)
-                        self.workspace.state.record(Memory(waiting={change.path: (item,)}))
-                        missing.update((change.after, change.path))
-            yield from filled
+
+        def leave_out(change: Change, reason: str) -> None:
+            item = Retry(change.path, reason)
+            self.workspace.state.record(Memory(waiting={change.path: (item,)}))
+            missing.update((change.after, change.path))
+
+        return fill_all(self.workspace.folder, light, leave_out)
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """Return whether `at` was less than this long ago; False if `at` is in the future."""

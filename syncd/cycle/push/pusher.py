@@ -135,13 +135,13 @@ class Pusher:
             self._wait(change, Retry(change.path, NOT_MOVED_YET), *self._moved_of(change))
         return [change for change in batch if change not in late] if late else batch
 
-    def leave(self, batch: Sequence[Change]) -> None:
-        """Record that `batch` is about to be sent."""
+    def leave(self, batch: Sequence[Change], points: int) -> None:
+        """Record that `batch` is about to be sent, and charge it. Raises RateLimited."""
         leaving = departing(batch)
         waiting: dict[str, tuple[Waiting, ...]] = {
             c.path: (*leaving.waiting[c.path], *self._moved_of(c)) for c in batch
         }
-        self.remember(replace(leaving, waiting=waiting))
+        self.allowance.charge(points, replace(leaving, waiting=waiting))
 
     def _moved_of(self, change: Change) -> tuple[Waiting, ...]:
         return (self.moved[change.path],) if change.path in self.moved else ()
@@ -154,8 +154,7 @@ class Pusher:
 
     async def _one(self, change: Change, send: Callable[[Change], Awaitable[Written]]) -> None:
         """Send one change, and record its answer. Raises Unknown and Unclear if it got none."""
-        self.allowance.charge(single_points(change))
-        self.leave([change])
+        self.leave([change], single_points(change))
         try:
             written = await send(change)
         except SwapFailed as error:

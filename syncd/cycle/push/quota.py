@@ -18,6 +18,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import Busy, LoginLimited, RateLimited
+from syncd.model import NOTHING, Memory
 from syncd.values import dataclass
 
 Answer = TypeVar("Answer")
@@ -40,12 +41,14 @@ class Allowance:
         """Return how many points may be sent now."""
         return self.ledger().room(self.workspace.now())
 
-    def charge(self, points: int) -> None:
-        """Record that `points` are about to be sent. Raises RateLimited if they do not fit."""
+    def charge(self, points: int, leaving: Memory = NOTHING) -> None:
+        """Record what is about to be sent, for `points`. Raises RateLimited if they do not fit."""
         self.check(points)
         now, ledger, pds = self.workspace.now(), self.ledger(), self.home.account.pds
         left = (limits_of(ledger.after(points, now), pds),) if ledger.announcements else ()
-        self.workspace.state.spend(now, points, forget_before=now - DAY.seconds, notes=left)
+        self.workspace.state.spend(
+            now, points, forget_before=now - DAY.seconds, memory=leaving, notes=left
+        )
 
     def check(self, points: int) -> None:
         """Raise RateLimited, with the pause, unless `points` may be sent now."""
@@ -89,7 +92,8 @@ class Allowance:
             ledger = read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
             for each in (limit, *limit.others):
                 ledger = ledger.after_announcement(each)
-            self._keep(ledger)
+            # The next write records it, or the end. After a crash the next answer says it anew.
+            self.workspace.state.keep_later(limits_of(ledger, self.home.account.pds))
 
     def _keep(self, ledger: Ledger) -> None:
         self.workspace.state.keep(limits_of(ledger, self.home.account.pds))

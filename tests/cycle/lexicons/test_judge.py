@@ -9,6 +9,8 @@ import pytest
 
 from syncd.atproto.cid import cid_of_block
 from syncd.cycle.lexicons.breaking import MOST
+from syncd.cycle.lexicons.reading import Reading
+from syncd.folder.read import FileStat
 from syncd.lexicons.bundle import OLD_DAYS
 from syncd.model import Choice, Decision, RecordPath, Report
 from syncd.sandbox.faults import Habits
@@ -406,3 +408,23 @@ async def test_a_record_is_judged_by_what_it_means_however_it_is_written(
     await pushed(device, THING)
     device.save_text(THING, text.replace("1", "-1", 1))
     await held(device, THING)
+
+
+@pytest.mark.parametrize(("room", "reads"), [(8_000_000, 0), (len(BAD_TEXT) - 1, 1)])
+async def test_a_text_that_the_look_kept_is_judged_without_another_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, room: int, reads: int
+) -> None:
+    """What the look had no room for is read again, with the same result."""
+    read: list[RecordPath] = []
+
+    def counted(files: Reading, path: RecordPath) -> tuple[bytes, FileStat]:
+        read.append(path)
+        return raw(files, path)
+
+    raw = Reading.read
+    monkeypatch.setattr(Reading, "read", counted)
+    monkeypatch.setattr("syncd.folder.read.TEXT_BYTES", room)
+    device = world.device()
+    device.save_text(POST, BAD_TEXT)
+    await held(device, POST)
+    assert read == [POST] * reads

@@ -19,8 +19,8 @@ from syncd.cycle.push.pusher import FAILURES
 from syncd.errors import Busy, LoginLimited, RateLimited, TooLarge, Unknown, Unreachable
 from syncd.exchange import Written
 from syncd.folder.read import FileStat
-from syncd.folder.root import Folder
-from syncd.folder.write import read_below
+from syncd.folder.root import Directories, Folder
+from syncd.folder.write import read_in
 from syncd.model import Change, RecordPath, Refusal
 from syncd.pds import Meanwhile, op_of
 from syncd.sandbox import (
@@ -54,21 +54,23 @@ async def test_the_next_batch_is_read_while_the_last_is_on_its_way(
     read: list[RecordPath] = []
     known: list[int] = []
 
-    def counted(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
+    def counted(
+        folder: Folder, directories: Directories, path: RecordPath
+    ) -> tuple[bytes, FileStat]:
         read.append(path)
-        return read_below(folder, root, path)
+        return read_in(folder, directories, path)
 
     def told(_: outbox.Pushing) -> None:
         known.append(len(read))
 
-    monkeypatch.setattr(fill, "read_below", counted)
+    monkeypatch.setattr(fill, "read_in", counted)
     laptop = world.device()
-    for n in range(4 * outbox.READ_AHEAD):
+    for n in range(4 * fill.READ_AHEAD):
         laptop.save(f"com.example.note/n{n:03}", n=n)
-    laptop.mirror.outbox.limits = replace(laptop.mirror.outbox.limits, writes=outbox.READ_AHEAD)
+    laptop.mirror.outbox.limits = replace(laptop.mirror.outbox.limits, writes=fill.READ_AHEAD)
     laptop.mirror.outbox.on_push = told
     await laptop.sync()
-    every = [outbox.READ_AHEAD * count for count in (3, 4, 4, 4)]
+    every = [fill.READ_AHEAD * count for count in (3, 4, 4, 4)]
     assert known == every, "the third 25 begin the batch after the second, which ends there"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from syncd.atproto.cid import parse_cid
 from syncd.blobs.bring import Brought
 from syncd.blobs.words import size_words
+from syncd.cli import loop
 from syncd.cli.arguments.places import standing
 from syncd.cli.commands.blobs.adding import add, location, replace
 from syncd.cli.screen.blobs import row_json
@@ -123,7 +123,7 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
     with open_files(directory, is_checked=False) as workspace:
         # A slip of the pen needs no PDS.
         _wanted(workspace, directory, what)
-    rows, brought = asyncio.run(_get(directory, what, as_json=as_json))
+    rows, brought = loop.run(_get(directory, what, as_json=as_json))
     found = brought.stamps
     failed = len(brought.absent) + len(brought.refused) + len(brought.left)
     if as_json:
@@ -161,7 +161,7 @@ def push(directory: Path, missing: bool, as_json: bool) -> None:  # noqa: ARG001
     Example:
       syncd blob push --missing
     """
-    found = asyncio.run(_push(directory))
+    found = loop.run(_push(directory))
     if as_json:
         say_json(
             {

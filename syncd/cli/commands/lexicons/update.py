@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from syncd.atproto.syntax import parse_nsid
+from syncd.cli import loop
 from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.screen.output import NEEDS_A_PERSON, say, say_json
 from syncd.config import FILE_NAME, load_config
@@ -38,7 +38,7 @@ def update_and_say(directory: Path, nsids: Sequence[str], *, is_json: bool) -> i
     names = [parse_nsid(nsid) for nsid in nsids] or wanted_of(mirrored)
     resolve = partial(resolve_lexicon, plc=config.plc)
     on_done: Callable[[Updated], None] = (lambda _: None) if is_json else partial(_say, directory)
-    done = asyncio.run(update_lexicons(mirrored, names, resolve, rfc3339(time.time()), on_done))
+    done = loop.run(update_lexicons(mirrored, names, resolve, rfc3339(time.time()), on_done))
     refresh(mirrored)
     if is_json:
         say_json({"lexicons": [_json(each) for each in done], "is_cut": len(done) == MOST})
