@@ -34,6 +34,14 @@ from typing import Any, NoReturn, TextIO
 LATE = (
     "anyio._backends._asyncio",
     "anyio._core._synchronization",
+    "cryptography.hazmat.backends",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.hazmat.primitives.asymmetric.utils",
+    "cryptography.hazmat.primitives.hashes",
+    "cryptography.hazmat.primitives.serialization",
+    "encodings.ascii",
+    "encodings.unicode_escape",
+    "encodings.utf_8_sig",
     "httpcore",
     "multiformats.multibase",
     "multiformats.multicodec",
@@ -42,6 +50,8 @@ LATE = (
 """What syncd, or a library of it, imports where it is first used."""
 MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables, of older and newer versions of coverage, that ask a new process to measure itself."""
+TRUST = ("SSL_CERT_DIR", "SSL_CERT_FILE", "SSLKEYLOGFILE")
+"""Variables that say which certificates are trusted: where there is one, they are read anew."""
 MOST_BYTES = 200_000
 """The longest request."""
 
@@ -73,12 +83,17 @@ def main(door: socket.socket, shells: socket.socket) -> None:
 
 
 def _import_all() -> None:
-    """Import every command. What is there then is never looked at again by the collector."""
+    """Import every command, and make what each would. The collector never looks at it again."""
     sys.path.pop(0)  # the directory of this file
-    commands = import_module("syncd.cli.commands").__path__
-    modules = (module.name for module in pkgutil.iter_modules(commands, "syncd.cli.commands."))
+    parts = pkgutil.walk_packages(import_module("syncd.cli").__path__, "syncd.cli.")
+    modules = [module.name for module in parts]
     for name in (*modules, *LATE):
         import_module(name)
+    for made in gc.get_objects():
+        if isinstance(made, type) and str(made.__module__).startswith("syncd."):
+            getattr(made, "__init__", None)  # syncd compiles it where it is first asked for
+    if connect := sys.modules.get("syncd.connect"):
+        connect.trust()
     gc.collect()
     gc.freeze()
 
@@ -186,6 +201,8 @@ def _take_words(arguments: list[str], environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update({**coerced, **environment})
     time.tzset()
+    if any(name in os.environ for name in TRUST) and "syncd.connect" in sys.modules:
+        sys.modules["syncd.connect"].trust.cache_clear()
     sys.orig_argv[:] = [sys.executable, "-m", "syncd", *arguments]
     sys.argv[:] = ["syncd", *arguments]  # runpy puts the file in the first place
     sys.path.insert(0, str(Path.cwd()))

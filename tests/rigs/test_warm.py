@@ -105,6 +105,9 @@ def both(*arguments: str, **how: Any) -> Any:  # noqa: ANN401
     """What both say, which is the same."""
     executed = said(subprocess.Popen, *arguments, **how)
     forked = said(warm.Process, *arguments, **how)
+    if isinstance(executed, list):
+        assert forked == executed
+        return executed
     assert {name: (forked[name], at) for name, at in executed.items() if forked[name] != at} == {}
     return executed
 
@@ -170,6 +173,12 @@ def test_what_a_fork_ends_with_is_what_it_was(environment: dict[str, str]) -> No
         assert warm.run([*warm.SYNCD, *arguments], seconds=100, env=environment).returncode == code
 
 
+TRUST = """
+import functools, os
+@functools.cache
+def trust():
+    return [os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")]
+"""
 CODES = [(code, "") for code in ("None", "0", "True", "3", "-1", "259", "'words'")]
 
 
@@ -193,6 +202,21 @@ def test_a_fork_ends_its_threads_says_all_and_warns_as_python_does(
     assert ending(warm.Process) == executed
     assert place or executed[1] == b"no end of linethe thread\nat the end\n"
     assert executed[2][0]
+
+
+def test_a_fork_trusts_the_certificates_that_its_environment_names(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The server has read others before."""
+    package = Path(environment["PYTHONPATH"], "syncd")
+    (package / "connect.py").write_text(TRUST)
+    (package / "cli" / "commands" / "__init__.py").write_text("import syncd.connect")
+    program = "import json, syncd.connect; print(json.dumps(syncd.connect.trust()))"
+    (package / "__main__.py").write_text(program)
+    assert both(env=environment) == [None, None]
+    assert both(env={**environment, "SSL_CERT_FILE": "ours"}) == ["ours", None]
+    assert both(env={**environment, "SSL_CERT_DIR": "theirs"}) == [None, "theirs"]
+    assert both(env=environment) == [None, None]
 
 
 def test_a_fork_that_is_measured_writes_what_it_reached(
