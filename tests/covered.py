@@ -55,6 +55,11 @@ ELSEWHERE: Mapping[str, str] = {
     "tests/contract/test_push_answers.py": (
         "plays over and over, with more answers, what tests/contract/test_push_table.py plays"
     ),
+    "tests/cycle/push/test_kept.py::"
+    "test_a_crash_at_any_step_leaves_whole_blobs_and_loses_no_bytes": (
+        "stops at each step what the tests beside it do"
+    ),
+    "tests/daemon/test_disk_faults.py": "asks a disk",
     "tests/daemon/test_endurance.py": "plays for long what tests/daemon plays",
     "tests/daemon/test_idle.py": "measures",
     "tests/daemon/test_transitions.py": "compares a daemon with a table; tests/daemon tries it",
@@ -68,17 +73,23 @@ ELSEWHERE: Mapping[str, str] = {
     "tests/e2e/test_clone_size.py": "measures and kills a clone, which tests/cycle/clone tries",
     "tests/e2e/test_hooks.py": "runs programs; tests/hooks tries what starts them",
     "tests/mirror/test_answers.py": "compares with schemas what tests/cli and tests/e2e print",
+    "tests/mirror/test_credentials.py::"
+    "test_what_is_kept_is_closed_to_others_whatever_the_umask": "asks the kernel",
     "tests/mirror/test_delegate.py": "talks to a daemon over a socket of ours",
     "tests/mirror/test_two_at_once.py": "asks the kernel for locks",
+    "tests/rigs/test_warm.py::"
+    "test_a_fork_ends_its_threads_says_all_and_warns_as_python_does": "compares with Python",
     "tests/sandbox/test_habits.py": "plays the main job beside odd PDSes",
     "tests/state/test_notes.py": "reads rows that syncd itself wrote",
     "tests/watch/test_limits.py": "asks the kernel, and watchdog, of which there is one version",
     "tests/git/test_checkout.py": "asks git",
+    "tests/git/test_doubt.py": "asks git",
     "tests/git/test_documents.py": "runs documents",
     "tests/git/test_drivers.py": "asks git",
     "tests/git/test_forms_published.py": "asks git",
     "tests/git/test_hostile_files.py": "asks git",
     "tests/git/test_index_forms.py": "asks git",
+    "tests/git/test_left_out.py": "asks git",
     "tests/git/test_odd_jobs.py": "asks git",
     "tests/git/test_read_back.py": "asks git",
     "tests/git/test_removed.py": "asks git",

@@ -71,6 +71,12 @@ class Worktree:
 
     def tip(self) -> Tip:
         """Ask git for the commit and the branch that are checked out."""
+        # One question where there is a commit: between two, somebody may check out another branch.
+        both = self.git.text("rev-parse", "HEAD", "--symbolic-full-name", "HEAD", may_fail=(128,))
+        commit, _, name = both.partition("\n")
+        if name:
+            return Tip(commit, None if name == "HEAD" else name.removeprefix("refs/heads/"))
+        # There is no commit yet, or a branch has the name HEAD too.
         commit = self.git.text("rev-parse", "--verify", "--quiet", "HEAD", may_fail=(1,))
         # The full name: git's short name of a branch differs if a tag has the same name.
         branch = self.git.text("symbolic-ref", "--quiet", "HEAD", may_fail=(1,))

@@ -19,7 +19,10 @@ from syncd.sandbox import Sandbox
 from tests.rigs.device import Device, World
 
 IDENTITY = "[user]\n\tname = Alice\n\temail = alice@example.com\n"
-SETTINGS = "[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n"
+SETTINGS = (
+    "[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+    "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"  # else a process for each commit
+)
 
 
 @dataclass(frozen=True, slots=True)

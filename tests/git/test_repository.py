@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.git.commits import Tip
 from syncd.git.repository import STALE_SECONDS, Switch, find_repository, is_changing, last_switch
 
 from .conftest import Repo, make_repo
@@ -147,3 +148,23 @@ def test_a_log_that_is_absent_or_strange_names_no_switch(repo: Repo) -> None:
     log.unlink()
     assert last_switch(repository) is None
     assert str(Switch("a", "b" * 40, 1)) == "git switched from branch a to commit bbbbbbbbbb"
+
+
+def test_what_is_checked_out_is_one_commit_and_its_branch(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "new")
+    (repo.top / "file").write_text("1\n", encoding="utf-8")
+    work = repo.worktree()
+    repo.git("symbolic-ref", "HEAD", "refs/heads/deep/branch")
+    assert work.tip() == Tip(None, "deep/branch")
+    commit = repo.commit_all("Begin")
+    repo.git("tag", "deep/branch")
+    assert work.tip() == Tip(commit, "deep/branch")
+    repo.git("update-ref", "refs/heads/HEAD", commit)
+    assert work.tip() == Tip(commit, "deep/branch")
+    repo.git("checkout", "--quiet", "--detach")
+    assert work.tip() == Tip(commit, None)
+    repo.git("update-ref", "-d", "refs/heads/HEAD")
+    assert work.tip() == Tip(commit, None)
+    repo.git("symbolic-ref", "HEAD", "refs/elsewhere/branch")
+    repo.git("update-ref", "refs/elsewhere/branch", commit)
+    assert work.tip() == Tip(commit, "refs/elsewhere/branch")

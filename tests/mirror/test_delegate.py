@@ -213,15 +213,20 @@ def test_a_text_that_came_as_markdown_before_its_setting_is_no_deletion(
     assert terminal.host.repo(terminal.login.did).current(RecordPath(POST)) == expected
 
 
+def append(file: Path, text: str) -> None:
+    """Write in one go: a daemon must not meet the file while it is empty."""
+    with file.open("a", encoding="utf-8") as settings:
+        settings.write(text)
+
+
 def test_a_daemon_that_cannot_take_other_settings_by_itself_says_so_once(
     terminal: Terminal, notes: Path
 ) -> None:
     log, toml = terminal.home / "run.log", notes / "syncd.toml"
     with daemon(terminal, notes):
-        toml.write_text(toml.read_text() + "\n[run]\npoll_seconds = 4\n")
+        append(toml, "\n[run]\npoll_seconds = 4\n")
         terminal.ok("syncd now", "syncd now", at=notes)
-        good = toml.read_text()
-        toml.write_text(good + "markdown = [\n")
+        append(toml, "markdown = [\n")
         terminal.ok("syncd now", "syncd now", at=notes)
         assert log.read_text().count("not in use yet: [run] poll_seconds") == 1
         assert log.read_text().count("the previous settings stay in use") == 1

@@ -4,12 +4,13 @@ A program of its own: `python forking.py DOOR SHELLS`. It reads requests of test
 the socket DOOR until the other end is closed, and answers each with a process id; a second fork
 makes that process, and the one between ends at once, so that the process becomes a child of who
 asks. Connections to the socket SHELLS are of tests/rigs/asking.py. What it forks takes over all
-that an exec would have given it, then runs as `python -m syncd` does. Never starts a thread, never
-runs syncd itself.
+that an exec would have given it, then runs as `python -m syncd` does, and ends without taking apart
+what it has imported. Never starts a thread, never runs syncd itself.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import marshal
@@ -21,8 +22,10 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +34,14 @@ from typing import Any, NoReturn, TextIO
 LATE = (
     "anyio._backends._asyncio",
     "anyio._core._synchronization",
+    "cryptography.hazmat.backends",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.hazmat.primitives.asymmetric.utils",
+    "cryptography.hazmat.primitives.hashes",
+    "cryptography.hazmat.primitives.serialization",
+    "encodings.ascii",
+    "encodings.unicode_escape",
+    "encodings.utf_8_sig",
     "httpcore",
     "multiformats.multibase",
     "multiformats.multicodec",
@@ -39,6 +50,8 @@ LATE = (
 """What syncd, or a library of it, imports where it is first used."""
 MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables, of older and newer versions of coverage, that ask a new process to measure itself."""
+TRUST = ("SSL_CERT_DIR", "SSL_CERT_FILE", "SSLKEYLOGFILE")
+"""Variables that say which certificates are trusted: where there is one, they are read anew."""
 MOST_BYTES = 200_000
 """The longest request."""
 
@@ -62,16 +75,25 @@ def main(door: socket.socket, shells: socket.socket) -> None:
     shells.close()
     if asked is not None:
         _become(asked)
-        runpy.run_module("syncd", run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module("syncd", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            _end(end.code)
+            raise
 
 
 def _import_all() -> None:
-    """Import every command. What is there then is never looked at again by the collector."""
+    """Import every command, and make what each would. The collector never looks at it again."""
     sys.path.pop(0)  # the directory of this file
-    commands = import_module("syncd.cli.commands").__path__
-    modules = (module.name for module in pkgutil.iter_modules(commands, "syncd.cli.commands."))
+    parts = pkgutil.walk_packages(import_module("syncd.cli").__path__, "syncd.cli.")
+    modules = [module.name for module in parts]
     for name in (*modules, *LATE):
         import_module(name)
+    for made in gc.get_objects():
+        if isinstance(made, type) and str(made.__module__).startswith("syncd."):
+            getattr(made, "__init__", None)  # syncd compiles it where it is first asked for
+    if connect := sys.modules.get("syncd.connect"):
+        connect.trust()
     gc.collect()
     gc.freeze()
 
@@ -179,12 +201,32 @@ def _take_words(arguments: list[str], environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update({**coerced, **environment})
     time.tzset()
+    if any(name in os.environ for name in TRUST) and "syncd.connect" in sys.modules:
+        sys.modules["syncd.connect"].trust.cache_clear()
     sys.orig_argv[:] = [sys.executable, "-m", "syncd", *arguments]
     sys.argv[:] = ["syncd", *arguments]  # runpy puts the file in the first place
     sys.path.insert(0, str(Path.cwd()))
     sys.stdin = sys.__stdin__ = _reopened(0, sys.stdin)  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _reopened(1, sys.stdout)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _reopened(2, sys.stderr)  # type: ignore[misc]
+
+
+def _end(code: object) -> None:
+    """End with a number, as Python would. Return where Python would have something to say.
+
+    Python gives back every object that a process has, and in a fork that copies each page of what
+    was imported: more work than most commands are. What nothing refers to is given back here too,
+    and with it comes the warning of a file that was left open.
+    """
+    if not isinstance(code, int | None):
+        return
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()
+    with suppress(AttributeError, OSError, ValueError):  # none, cannot be written, closed
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit((code or 0) & 0xFF)
 
 
 def _reopened(descriptor: int, before: TextIO) -> io.TextIOWrapper:

@@ -61,6 +61,24 @@ print(json.dumps({
 """
 
 
+LEAVES_WORK = """
+import atexit, gc, os, sys, threading, time
+gc.disable()
+class Holder: pass
+holder = Holder()
+holder.itself, holder.file = holder, open(os.devnull)
+del holder
+def work():
+    time.sleep(0.1)
+    print("the thread")
+atexit.register(print, "at the end")
+threading.Thread(target=work).start()
+sys.stdout.write("no end of line")
+sys.exit(eval(sys.argv[1]))
+"""
+"""What Python does between the end of a program and that of its process."""
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """In it, `python -m syncd` says what it finds itself to be."""
@@ -87,6 +105,9 @@ def both(*arguments: str, **how: Any) -> Any:  # noqa: ANN401
     """What both say, which is the same."""
     executed = said(subprocess.Popen, *arguments, **how)
     forked = said(warm.Process, *arguments, **how)
+    if isinstance(executed, list):
+        assert forked == executed
+        return executed
     assert {name: (forked[name], at) for name, at in executed.items() if forked[name] != at} == {}
     return executed
 
@@ -150,6 +171,52 @@ def test_what_a_fork_ends_with_is_what_it_was(environment: dict[str, str]) -> No
         with warm.Process[bytes]([*warm.SYNCD, *arguments], env=environment) as process:
             assert process.wait(100) == code
         assert warm.run([*warm.SYNCD, *arguments], seconds=100, env=environment).returncode == code
+
+
+TRUST = """
+import functools, os
+@functools.cache
+def trust():
+    return [os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")]
+"""
+CODES = [(code, "") for code in ("None", "0", "True", "3", "-1", "259", "'words'")]
+
+
+@pytest.mark.parametrize(("code", "place"), [*CODES, ("3", "/dev/full")])
+def test_a_fork_ends_its_threads_says_all_and_warns_as_python_does(
+    environment: dict[str, str], code: str, place: str
+) -> None:
+    program = Path(environment["PYTHONPATH"], "syncd", "__main__.py")
+    program.write_text(LEAVES_WORK)
+
+    def ending(kind: Any) -> tuple[int, bytes, list[bool]]:  # noqa: ANN401
+        command, out = [*warm.SYNCD, code], os.open(place or os.devnull, os.O_WRONLY)
+        pipes = {"stdout": out if place else -1, "stderr": -1}
+        with kind(command, env=environment, cwd=environment["HOME"], **pipes) as process:
+            os.close(out)
+            printed, errors = process.communicate(timeout=100)
+        signs = (b"unclosed file", b"words", b"No space left", b"TypeError")
+        return process.returncode, printed or b"", [sign in errors for sign in signs]
+
+    executed = ending(subprocess.Popen)
+    assert ending(warm.Process) == executed
+    assert place or executed[1] == b"no end of linethe thread\nat the end\n"
+    assert executed[2][0]
+
+
+def test_a_fork_trusts_the_certificates_that_its_environment_names(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The server has read others before."""
+    package = Path(environment["PYTHONPATH"], "syncd")
+    (package / "connect.py").write_text(TRUST)
+    (package / "cli" / "commands" / "__init__.py").write_text("import syncd.connect")
+    program = "import json, syncd.connect; print(json.dumps(syncd.connect.trust()))"
+    (package / "__main__.py").write_text(program)
+    assert both(env=environment) == [None, None]
+    assert both(env={**environment, "SSL_CERT_FILE": "ours"}) == ["ours", None]
+    assert both(env={**environment, "SSL_CERT_DIR": "theirs"}) == [None, "theirs"]
+    assert both(env=environment) == [None, None]
 
 
 def test_a_fork_that_is_measured_writes_what_it_reached(

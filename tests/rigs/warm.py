@@ -3,7 +3,8 @@
 What is asked for is `python -m syncd ...` with the options of `subprocess`. What comes is a child
 of this process, with the arguments, directory, environment, descriptors, umask, limits, session and
 signals that an exec would have given it; only `/proc` shows another command line. A fork does not
-show how long a start takes, that a command imports what it needs, or what another hash seed does.
+show how long a start takes, that a command imports what it needs, what another hash seed does, or
+what a module still holds open when Python takes it apart at the end.
 The tests of these execute `syncd` by `subprocess`, and so does every test under `make stress`.
 Where coverage is measured, a fork writes its own data, as a new process does.
 """

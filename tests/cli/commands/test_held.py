@@ -22,6 +22,15 @@ __all__ = ("home", "mirror")
 BOTH_COMMANDS = f"  next: {APPROVE_HINT}"
 
 
+@pytest.fixture(autouse=True)
+def _a_lock_that_this_process_holds_is_tried_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody gives it back meanwhile; tests/mirror/test_delegate.py waits for those who do."""
+    monkeypatch.setattr("syncd.lock._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("syncd.mirror.delegate.PAUSE_SECONDS", 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Brake:
     """Which of 30 notes and 3 pages are lost, and how the reason begins."""

@@ -24,6 +24,10 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path, sandbox, sandbox.create_account("alice"))
 
 
+async def no_sleep(_: float) -> None:
+    """Tests wait for nobody."""
+
+
 @pytest.fixture
 async def laptop(world: World) -> Device:
     """A device with one post of another program."""
@@ -34,6 +38,7 @@ async def laptop(world: World) -> Device:
         plain_text=((DOCUMENT, ("textContent",)),),
     )
     device = world.device(config=config)
+    device.mirror = replace(device.mirror, sleep=no_sleep)
     await device.sync()
     return device
 
