@@ -212,7 +212,7 @@ MUTANTS = (
     ),
     Mutant(
         "a subtree that is not read counts as empty", "atproto/mst/read.py",
-        "                stack.append((below, before))\n", "                pass\n",
+        "            yield below, before\n", "            pass\n",
         "tests/atproto/mst/test_read.py",
     ),
     Mutant(

@@ -191,7 +191,7 @@ def test_a_backup_with_its_state_is_restored(terminal: Terminal, four: Path, is_
     assert "newer" in (four / "com.example.note" / "three.json").read_text()
     assert ran.code == (3 if is_cut else 0)
     if is_cut:
-        assert "held: deleted in the folder" in terminal.ok(diff, at=four)
+        assert "deleted in the folder" in terminal.ok(diff, at=four)
         assert terminal.run(held, at=four).code == 3
         terminal.ok(reject, at=four)
     assert "4 records agree" in terminal.ok("syncd verify", at=four)
