@@ -59,7 +59,8 @@ class Listing:
     def stamps(self) -> Iterator[tuple[int, int, int, int]]:
         """Return (inode, size, mtime_ns, ctime_ns) of each name, in the order of `names`."""
         inodes, sizes, mtimes, ctimes = self._columns()
-        return zip(inodes, sizes, mtimes, ctimes, strict=True)
+        # Some file systems use all 64 bits.
+        return zip(array("Q", inodes.tobytes()), sizes, mtimes, ctimes, strict=True)
 
     def _columns(self) -> tuple[array[int], array[int], array[int], array[int]]:
         inodes, sizes, mtimes, ctimes = (self.numbers[at :: stamps.FIELDS] for at in range(4))

@@ -19,6 +19,7 @@ from syncd.atproto.dagcbor import decode
 from syncd.errors import BadData
 from syncd.model import RecordPath
 from syncd.state.damage import checked, checksum, explaining
+from syncd.state.rows import inode_of, signed
 from syncd.values import dataclass
 
 MARK: Final = b"hmimeType"
@@ -225,7 +226,9 @@ class Attachments:
             rows = self.sql.execute(
                 "SELECT cid, name, inode, size, mtime_ns, ctime_ns FROM blob_file"
             )
-            return {Cid(cid): Stamp(*stat) for cid, *stat in rows}
+            return {
+                Cid(cid): Stamp(name, inode_of(inode), *stat) for cid, name, inode, *stat in rows
+            }
 
     def keep_stamps(self, stamps: Mapping[Cid, Stamp], *, gone: Collection[Cid] = ()) -> None:
         """Keep the stats of these files, and forget those of `gone`."""
@@ -234,7 +237,10 @@ class Attachments:
         with explaining(self.path):
             self.sql.execute("BEGIN IMMEDIATE")
             with self.sql:
-                rows = [(bytes(cid), *stamp) for cid, stamp in stamps.items()]
+                rows = [
+                    (bytes(cid), stamp.name, *map(signed, stamp[1:]))
+                    for cid, stamp in stamps.items()
+                ]
                 left = [(bytes(cid),) for cid in gone]
                 self.sql.executemany("DELETE FROM blob_file WHERE cid = ?", left)
                 query = "INSERT OR REPLACE INTO blob_file VALUES (?, ?, ?, ?, ?, ?)"

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from syncd.state.attachments import MARK, named_rows, refs_in, statements
+from syncd.state.rows import signed
 
 Filled: TypeAlias = "tuple[str, bytes, bytes, tuple[int, int, int, int, int, bytes]]"
 """A record path, the CID and the block that base gets, and the rest of a `Seen` but its CID."""
@@ -96,8 +97,8 @@ def _rows(filled: Sequence[Filled]) -> tuple[_Rows, _Rows, _Rows]:
     """Return the rows of `kept`, `base` and `seen`, the latter two with their checksums."""
     crc32 = zlib.crc32
     kept, base, seen = _Rows(), _Rows(), _Rows()
-    for path, cid, block, (inode, size, mtime, ctime, taken, digest) in filled:
-        name, content = repr(path), repr(cid)
+    for path, cid, block, (number, size, mtime, ctime, taken, digest) in filled:
+        name, content, inode = repr(path), repr(cid), signed(number)
         stat = f"{inode}, {size}, {mtime}, {ctime}, {taken}, {digest!r}"
         # What `checksum` makes of each row, with one look at what both rows have.
         base_crc = crc32(f"({name}, {content})".encode("utf-8", "surrogatepass"))

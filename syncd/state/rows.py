@@ -56,6 +56,7 @@ _MOST_WAITING = 20_000
 """With more rows than this, their items are made anew each time, and take no memory between."""
 
 _KEYS_AT_ONCE = 500
+_SIGN, _NUMBERS = 1 << 63, 1 << 64
 
 
 def rows_of(
@@ -66,6 +67,20 @@ def rows_of(
     for start in range(0, len(ordered), _KEYS_AT_ONCE):
         some = ordered[start : start + _KEYS_AT_ONCE]
         yield from sql.execute(query.format(", ".join("?" * len(some))), some)
+
+
+def signed(number: int) -> int:
+    """Return a number of a stat as SQLite can hold it: with a sign, in 64 bits.
+
+    Some file systems number files up to 2 ** 64. A time after 2262 becomes another one, so that its
+    file is read each time.
+    """
+    return number if -_SIGN <= number < _SIGN else (number + _SIGN) % _NUMBERS - _SIGN
+
+
+def inode_of(column: int) -> int:
+    """Return the inode that `signed` made this column of."""
+    return column % _NUMBERS
 
 
 def blob_or_none(cid: Cid | None) -> bytes | None:
@@ -80,15 +95,15 @@ def cid_or_none(blob: bytes | None) -> Cid | None:
 
 def seen_row(seen: Seen) -> tuple[object, ...]:
     """Return a row of `seen`, without its checksum."""
-    stat = (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns, seen.seen_ns)
-    return (seen.path, *stat, seen.digest, bytes(seen.cid))
+    stat = signed(seen.inode), seen.size, signed(seen.mtime_ns), signed(seen.ctime_ns)
+    return (seen.path, *stat, seen.seen_ns, seen.digest, bytes(seen.cid))
 
 
 def parse_seen(
     path: str, inode: int, size: int, mtime: int, ctime: int, taken: int, digest: bytes, cid: bytes
 ) -> Seen:
     """Return the file in a row of `seen`."""
-    return Seen(RecordPath(path), inode, size, mtime, ctime, taken, digest, Cid(cid))
+    return Seen(RecordPath(path), inode_of(inode), size, mtime, ctime, taken, digest, Cid(cid))
 
 
 def waiting_row(item: Waiting) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from syncd.folder import share, stamps
-from syncd.folder.listing import fingerprints_of
+from syncd.folder.listing import fingerprints_of, list_collections
 from syncd.folder.root import Folder, initialise
 
 NOTE, POST = "com.example.note", "com.example.post"
@@ -158,3 +158,22 @@ def test_a_look_is_as_old_as_what_was_begun_for_it(folder: Folder) -> None:
     assert share.since_ns(before - 1) == before - 1
     share.end()
     assert share.since_ns(later) == later
+
+
+def test_a_number_of_64_bits_and_a_time_far_away_are_listed(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems number files by a hash, and a time may lie after 2262."""
+    file = folder.root / NOTE / "1.json"
+    os.utime(file, ns=(0, 14 * 10**18))
+    raw = stamps._FIELDS
+
+    def numbered(now: os.stat_result) -> tuple[int, ...]:
+        inode, *more = raw(now)
+        return inode | 2**63, *more
+
+    monkeypatch.setattr(stamps, "_FIELDS", numbered)
+    found = dict(list_collections(folder, lambda name: name == NOTE, time.time_ns()))[NOTE]
+    inodes = dict(zip(found.names, (inode for inode, *_ in found.stamps()), strict=True))
+    assert inodes["1.json"] == file.stat().st_ino | 2**63
+    assert len(found.modes) == len(found.names) == 20

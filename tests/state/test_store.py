@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.syntax import Did, Tid
@@ -27,7 +30,9 @@ from syncd.model import (
     Side,
 )
 from syncd.state import SCHEMA_VERSION, State, create_state, open_state
+from syncd.state.attachments import Stamp
 from syncd.state.notes import LastLook, Paused
+from syncd.state.rows import inode_of, signed
 
 A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
 ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
@@ -99,6 +104,27 @@ def test_the_kept_tree_is_compared_node_by_node(state: State) -> None:
     assert state.has_nodes({B: b"b", C: b"c"})
     assert not state.has_nodes({A: b"a", B: b"b"})
     assert not state.has_nodes({B: b"b", C: b"x"})
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_a_file_may_have_any_number_of_64_bits(inode: int) -> None:
+    """As on a union of disks, where a hash of the path is the inode."""
+    assert -(2**63) <= signed(inode) < 2**63
+    assert inode_of(signed(inode)) == inode
+
+
+def test_a_number_of_64_bits_is_remembered(state: State) -> None:
+    large = Seen(ONE, 2**64 - 1, 2, 3, 4, 5, b"d", A)
+    state.record(Memory(seen={ONE: large}))
+    assert state.seen_of([ONE]) == {ONE: large}
+    blob = cid_of_block(b"blob")
+    state.attachments.keep_stamps({blob: Stamp("n", 2**63, 2, 3, 4)})
+    assert state.attachments.stamps() == {blob: Stamp("n", 2**63, 2, 3, 4)}
+    state.record(Memory(seen={ONE: None}))
+    with state.filling() as filling:
+        filling.add([(ONE, bytes(A), b"x", (2**63, 2, 3, 4, 5, b"d"))])
+        filling.finish()
+    assert state.seen_of([ONE]) == {ONE: replace(large, inode=2**63)}
 
 
 def test_a_flipped_bit_in_the_scan_cache_is_found(state: State) -> None:

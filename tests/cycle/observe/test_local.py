@@ -347,3 +347,22 @@ async def test_what_moved_after_an_early_listing_is_found_by_the_next_look(
     assert problem.path == ONE
     assert set(device.base()) == {ONE, TWO, THREE}
     assert ONE in world.records()
+
+
+@pytest.mark.parametrize("year", [1902, 2300, 2400])
+async def test_a_file_whose_time_is_far_away_is_synced_like_any_other(
+    world: World, year: int
+) -> None:
+    """After 2262 its nanoseconds need more than the 63 bits of a column."""
+    device = await settled_device(world)
+    at = (year - 1970) * 365 * 86_400 * 1_000_000_000
+    device.save(ONE, v=4)
+    os.utime(device.root / f"{ONE}.json", ns=(at, at))
+    assert (await device.sync()).pushed == (ONE,)
+    assert (await device.sync()).pushed == ()
+    device.save(ONE, v=5)
+    os.utime(device.root / f"{ONE}.json", ns=(at, at))
+    assert (await device.sync()).pushed == (ONE,)
+    (device.root / f"{ONE}.json").unlink()
+    assert (await device.sync()).pushed == (ONE,)
+    assert world.records().keys() == {TWO, THREE}
