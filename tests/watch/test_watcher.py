@@ -543,6 +543,32 @@ async def test_many_files_are_given_time(root: Path) -> None:
         assert await quiet_time(watcher, save) >= 0.4
 
 
+async def test_each_of_many_files_does_not_wake_it(root: Path) -> None:
+    """The quiet time is the same for any number of them: git writes thousands."""
+    asked = 0
+
+    def is_git_busy() -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    def save() -> None:
+        for number in range(500):
+            (root / POST / f"{number}.json").write_text("{}")
+            time.sleep(0.002)
+
+    watcher = Watcher(root, bool, record_path_of, is_git_busy)
+    watcher.start()
+    try:
+        answer = asyncio.create_task(watcher.changes(quiet_seconds=2.0, max_seconds=60.0))
+        await asyncio.to_thread(save)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert len(await answer or ()) == 500
+    finally:
+        watcher.stop()
+    assert asked < 100
+
+
 async def test_another_file_does_not_wait_for_the_one_before(root: Path) -> None:
     async with watching(root) as watcher:
         (root / POST / "x.json").write_bytes(NEW)
