@@ -64,6 +64,11 @@ def parse_nsid(text: str) -> Nsid:
     return Nsid(_match(_NSID, text, _NSID_LENGTH, "an NSID", "com.example.thing"))
 
 
+def is_nsid(text: str) -> bool:
+    """Return whether `parse_nsid` accepts `text`."""
+    return len(text) <= _NSID_LENGTH and _NSID.fullmatch(text) is not None
+
+
 def parse_rkey(text: str) -> Rkey:
     """Parse 1 to 512 of `A-Z a-z 0-9 _ ~ . : -`, but neither `.` nor `..`. Raises BadSyntax."""
     form = "letters, digits and _ ~ . : - only"

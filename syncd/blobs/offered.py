@@ -12,9 +12,9 @@ from dataclasses import field
 from pathlib import Path
 from typing import Final
 
+from syncd.atproto.syntax import is_nsid
 from syncd.errors import BadData, GitFailed
 from syncd.folder.root import SETTINGS
-from syncd.folder.survey import is_nsid
 from syncd.forms import ENDINGS
 from syncd.forms.form import DRAFT
 from syncd.git.commits import Worktree

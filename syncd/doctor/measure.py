@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from syncd.atproto.syntax import is_nsid
 from syncd.doctor.machine import Access, Complaint, FileSystem, UnitFile, Watching
 from syncd.errors import BadSyntax, FileProblem, SyncdError
 from syncd.folder.root import OWN
-from syncd.folder.survey import is_nsid
 from syncd.model import RecordPath
 from syncd.trouble import at_home
 from syncd.watch import Watcher

@@ -15,6 +15,7 @@ from itertools import groupby
 from types import MappingProxyType
 
 from syncd.atproto.data import Record, encode
+from syncd.atproto.syntax import is_nsid
 from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import (
     CONTINUED,
@@ -31,7 +32,6 @@ from syncd.folder.read import FIX_HINT, FileStat, is_at_rest, read_file
 from syncd.folder.replace import place_new, replace, unfinished_name, withdraw
 from syncd.folder.root import Folder, opened
 from syncd.folder.spelling import find_there
-from syncd.folder.survey import is_nsid
 from syncd.folder.write import file_of
 from syncd.forms import Form
 from syncd.model import Problem, RecordPath, split_record_path

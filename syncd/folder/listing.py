@@ -11,12 +11,12 @@ from array import array
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
 
+from syncd.atproto.syntax import is_nsid
 from syncd.folder import stamps
 from syncd.folder.names import CONTINUED
 from syncd.folder.read import RACY_NS
 from syncd.folder.root import Folder, opened
 from syncd.folder.share import fingerprints
-from syncd.folder.survey import is_nsid
 from syncd.values import dataclass
 
 

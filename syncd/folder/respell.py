@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
-from syncd.atproto.syntax import parse_nsid
+from syncd.atproto.syntax import is_nsid
 from syncd.errors import BadSyntax, FileChanged
 from syncd.folder.names import CONTINUED, file_name, parse_file_name
 from syncd.folder.replace import place_new
@@ -65,16 +65,8 @@ def _moves(folder: Folder, directory: int, form: Form) -> Iterator[tuple[str, st
 def _collections(root: int) -> Iterator[str]:
     with os.scandir(root) as entries:
         for entry in entries:
-            if _is_nsid(entry.name) and entry.is_dir(follow_symlinks=False):
+            if is_nsid(entry.name) and entry.is_dir(follow_symlinks=False):
                 yield entry.name
-
-
-def _is_nsid(name: str) -> bool:
-    try:
-        parse_nsid(name)
-    except BadSyntax:
-        return False
-    return True
 
 
 def files_in(directory: int, inside: tuple[str, ...] = ()) -> Iterator[str]:

@@ -16,13 +16,12 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeAlias
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.syntax import Rkey
+from syncd.atproto.syntax import Rkey, is_nsid
 from syncd.errors import BadData
 from syncd.folder.disk import Disk
 from syncd.folder.names import file_name
 from syncd.folder.read import RACY_NS
 from syncd.folder.root import OWN, Folder, open_directory, opened
-from syncd.folder.survey import is_nsid
 from syncd.forms import Forms
 
 

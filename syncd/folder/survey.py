@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import field
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.atproto.syntax import Nsid, is_nsid
 from syncd.errors import BadSyntax
 from syncd.folder.names import (
     CONTINUED,
@@ -125,15 +125,6 @@ def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.s
             notes.seen[path] = found
         else:
             notes.problems[path] = found
-
-
-def is_nsid(name: str) -> bool:
-    """Return whether a directory of this name is a collection."""
-    try:
-        parse_nsid(name)
-    except BadSyntax:
-        return False
-    return True
 
 
 def _survey_collection(notes: Notes, root: int, collection: Nsid) -> None:

@@ -71,7 +71,7 @@ class Worktree:
 
     def tip(self) -> Tip:
         """Ask git for the commit and the branch that are checked out."""
-        # One question where there is a commit: between two, somebody may check out another branch.
+        # One question where there is a commit: between two, a person may check out another branch.
         both = self.git.text("rev-parse", "HEAD", "--symbolic-full-name", "HEAD", may_fail=(128,))
         commit, _, name = both.partition("\n")
         if name:

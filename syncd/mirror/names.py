@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
-from syncd.atproto.syntax import Rkey, parse_nsid
+from syncd.atproto.syntax import Rkey, is_nsid, parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_paths
@@ -108,14 +108,14 @@ def record_meant(workspace: Workspace, name: Name) -> RecordPath | None:
 def collection_named(workspace: Workspace, text: str, places: Iterable[Path]) -> str:
     """Return the collection that `text` names, as its NSID or by its directory."""
     name = read_name(workspace, text, places)
-    return next((form for form in name.forms if _is_nsid(form)), name.forms[0])
+    return next((form for form in name.forms if is_nsid(form)), name.forms[0])
 
 
 def place_named(workspace: Workspace, text: str, places: Iterable[Path]) -> tuple[str, Rkey | None]:
     """Return the collection that `text` names, and the key if it names a record in one."""
     name = read_name(workspace, text, places)
     collection = collection_named(workspace, text, places)
-    if _is_nsid(collection) or not name.records:
+    if is_nsid(collection) or not name.records:
         return collection, None
     return split_record_path(name.records[0])
 
@@ -298,13 +298,6 @@ def _record_of_file(folder: Folder, form: str) -> RecordPath:
             parse_nsid(collection), parse_conflict_name(name, folder.forms.of(collection))
         )
     return record_path_of(form, portable=folder.portable, forms=folder.forms)
-
-
-def _is_nsid(form: str) -> bool:
-    with suppress(BadSyntax):
-        parse_nsid(form)
-        return True
-    return False
 
 
 def _covers(form: str, path: str, name: Name) -> bool:

@@ -78,14 +78,9 @@ def _directories(top: Path, start: str) -> list[str]:
 
 
 def _is_nsid(name: str) -> bool:
-    from syncd.atproto.syntax import parse_nsid  # noqa: PLC0415
-    from syncd.errors import BadSyntax  # noqa: PLC0415
+    from syncd.atproto.syntax import is_nsid  # noqa: PLC0415 (many a Tab needs none)
 
-    try:
-        parse_nsid(name)
-    except BadSyntax:
-        return False
-    return True
+    return is_nsid(name)
 
 
 def _accounts(_: Path, start: str) -> list[str]:

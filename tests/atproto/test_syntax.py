@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import (
     AtUri,
+    is_nsid,
     is_rkey,
     make_tid,
     parse_at_identifier,
@@ -145,3 +146,20 @@ def test_what_is_a_record_key_is_what_can_be_parsed_as_one(text: str) -> None:
     except BadSyntax:
         is_one = False
     assert is_rkey(text) is is_one
+
+
+@pytest.mark.parametrize(
+    "text", [*VALID[parse_nsid], *INVALID[parse_nsid], "", "a.b.c\n", "com.example." + "a" * 64]
+)
+def test_a_name_is_asked_for_as_it_is_parsed(text: str) -> None:
+    try:
+        is_one = bool(parse_nsid(text))
+    except BadSyntax:
+        is_one = False
+    assert is_nsid(text) is is_one
+
+
+def test_a_name_that_is_too_long_is_none() -> None:
+    labels = ".".join(["a" * 63] * 4)
+    assert is_nsid(f"{labels}.{'a' * 61}")
+    assert not is_nsid(f"{labels}.{'a' * 62}")

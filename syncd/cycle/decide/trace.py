@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from functools import cache
 
-from syncd.atproto.syntax import Nsid
+from syncd.atproto.syntax import Nsid, is_nsid
 from syncd.cycle.decide.moves import Found, Gone, follow
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
@@ -20,7 +20,6 @@ from syncd.folder.names import meant_path, parse_file_name
 from syncd.folder.problems import printable
 from syncd.folder.search.contents import Reader, arrived_ns, changed_ns, stat_of
 from syncd.folder.search.walk import Entry, walk
-from syncd.folder.survey import is_nsid
 from syncd.folder.write import file_below
 from syncd.model import Moves, RecordPath, Seen, Step, make_record_path, split_record_path
 from syncd.state.notes import LastLook

@@ -12,13 +12,13 @@ from collections.abc import Callable, Collection, Container, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
+from syncd.atproto.syntax import is_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules, read_rules
 from syncd.folder.names import relative_paths
 from syncd.folder.problems import printable
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
-from syncd.folder.survey import is_nsid
 from syncd.model import Problem, RecordPath, split_record_path
 from syncd.replica import remotes_of
 from syncd.slips import slip_of

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import field
 from typing import Final
 
+from syncd.atproto.syntax import is_nsid
 from syncd.errors import BadSyntax
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules
 from syncd.folder.names import (
@@ -26,7 +27,6 @@ from syncd.folder.names import (
 from syncd.folder.problems import printable
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
-from syncd.folder.survey import is_nsid
 from syncd.forms import USUAL, Form, Forms
 from syncd.model import RecordPath
 from syncd.values import dataclass

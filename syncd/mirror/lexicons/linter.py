@@ -16,7 +16,7 @@ from posixpath import normpath
 from syncd.atproto.data import Record
 from syncd.atproto.lexicon.checks import FINE, Faults, fault
 from syncd.atproto.lexicon.fault import Fault, Kind
-from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.atproto.syntax import Nsid, is_nsid, parse_nsid
 from syncd.blobs.files import Files, record_in
 from syncd.config import FILE_NAME, LOCATION_KEEP, load_config
 from syncd.cycle.lexicons.library import Found, Library, lexicon_faults, open_library
@@ -26,7 +26,6 @@ from syncd.folder.names import ending_in, is_draft, parse_file_name
 from syncd.folder.problems import explain
 from syncd.folder.read import read_file
 from syncd.folder.root import find_root, opened
-from syncd.folder.survey import is_nsid
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 from syncd.slips import near_name
 from syncd.values import dataclass
