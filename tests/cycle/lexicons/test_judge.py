@@ -428,3 +428,19 @@ async def test_a_text_that_the_look_kept_is_judged_without_another_read(
     device.save_text(POST, BAD_TEXT)
     await held(device, POST)
     assert read == [POST] * reads
+
+
+async def test_a_file_that_is_another_one_by_then_is_the_business_of_the_next_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(files: Reading, path: RecordPath) -> tuple[bytes, FileStat]:
+        device.save_text(POST, BAD_TEXT)
+        return raw(files, path)
+
+    raw = Reading.read
+    monkeypatch.setattr(Reading, "read", late)
+    monkeypatch.setattr("syncd.folder.read.TEXT_BYTES", 0)
+    device = world.device()
+    device.save(POST, **GOOD)
+    assert (await device.mirror.preview()).problems == ()
+    await held(device, POST)

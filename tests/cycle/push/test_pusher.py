@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from syncd.exchange import Written
 from syncd.folder.read import FileStat
 from syncd.folder.root import Directories, Folder
 from syncd.folder.write import read_in
-from syncd.model import Change, RecordPath, Refusal
+from syncd.model import Change, Departure, RecordPath, Refusal
 from syncd.pds import Meanwhile, op_of
 from syncd.sandbox import (
     DropAnswer,
@@ -924,3 +925,26 @@ def test_how_long_the_next_push_waits(
     outbox = laptop.mirror.outbox
     outbox.losses, outbox.doubts = losses, doubts
     assert outbox.pause_seconds(jitter) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("paths", [(NOTE,), (NOTE, OTHER)])
+async def test_what_is_about_to_be_sent_is_recorded_with_its_points_before_it_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch, paths: tuple[RecordPath, ...]
+) -> None:
+    """So it is known again if no answer comes, and its points count if the machine stops."""
+    laptop = world.device()
+    state, kind = laptop.mirror.state, type(laptop.mirror.pds)
+    raw = kind.write
+    noted: list[tuple[set[RecordPath], int]] = []
+
+    async def sent(*words: Any, **more: Any) -> Any:  # noqa: ANN401
+        leaving = {item.path for item in state.waiting() if isinstance(item, Departure)}
+        noted.append((leaving, sum(points for _, points in state.spent(0))))
+        return await raw(*words, **more)
+
+    monkeypatch.setattr(kind, "write", sent)
+    for path in paths:
+        laptop.save(path, v=1)
+    assert set((await laptop.sync()).pushed) == set(paths)
+    assert noted[-1][0] == set(paths)
+    assert noted[-1][1] >= 3 * len(paths)
