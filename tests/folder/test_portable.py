@@ -201,6 +201,7 @@ def test_only_a_file_that_stays_shows_that_case_counts(
     file = folder.root / "foo.json"
     file.write_bytes(OLD)
     (folder.root / "+.1").write_bytes(OLD)
+    (folder.root / "\u00e9.json").write_bytes(OLD)
     raw = os.stat
 
     def gone_after(name: str, **more: Any) -> os.stat_result:  # noqa: ANN401
@@ -211,9 +212,30 @@ def test_only_a_file_that_stays_shows_that_case_counts(
     with folder.open() as root:
         assert keeps_case(root, "foo.json")
         assert not keeps_case(root, "+.1"), "it has one spelling"
+        assert not keeps_case(root, "\u00e9.json"), "who knows how others are folded"
         monkeypatch.setattr(os, "stat", gone_after)
         with pytest.raises(FileNotFoundError):
             keeps_case(root, "foo.json")
+
+
+def test_a_file_that_another_one_replaces_does_not_show_that_case_counts(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two there was no file of either spelling."""
+    file = folder.root / "foo.json"
+    file.write_bytes(OLD)
+    file.with_name("kept").hardlink_to(file)
+    raw = os.stat
+
+    def replaced_at(name: str, **more: Any) -> os.stat_result:  # noqa: ANN401
+        if name == "FOO.JSON":
+            file.unlink()
+            file.write_bytes(OLD)
+        return raw(name, **more)
+
+    monkeypatch.setattr(os, "stat", replaced_at)
+    with folder.open() as root:
+        assert not keeps_case(root, "foo.json")
 
 
 def test_a_name_that_is_too_long_for_the_disk_is_a_problem_of_its_own(folder: Folder) -> None:
