@@ -12,7 +12,7 @@ from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import PublicKey, parse_commit, verify
-from syncd.atproto.mst import Get, difference, lookup, lookup_all
+from syncd.atproto.mst import Get, difference, lookup_all
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadCommit, BadSyntax, MissingBlocks, RevAhead, RolledBack, WrongKey
 from syncd.model import Head, RecordPath, parse_record_path
@@ -147,11 +147,6 @@ def _present(cid: Cid, get: Get) -> bytes:
     if block is None:
         raise MissingBlocks(f"the block {cid} of the tree is missing", count=1)
     return block
-
-
-def remote_of(head: Head, path: RecordPath, get: Get) -> Cid | None:
-    """Return the CID of one record in the verified tree; None proves that the repo lacks it."""
-    return lookup(head.data, path, get)
 
 
 def remotes_of(

@@ -11,7 +11,7 @@ from syncd.atproto.mst import build
 from syncd.atproto.syntax import make_tid, parse_did
 from syncd.errors import BadCommit, MissingBlocks, RevAhead, RolledBack, WrongKey
 from syncd.model import Head, RecordPath
-from syncd.replica import View, advance, check_grown, first_of, read_head, remote_of, remotes_of
+from syncd.replica import View, advance, check_grown, first_of, read_head, remotes_of
 
 DID, THEM = parse_did("did:plc:44ybard66vv44zksje25o7dz"), parse_did("did:web:example.com")
 KEY, OTHER = make_key("k256", bytes(range(32))), make_key("p256", bytes(range(32)))
@@ -104,8 +104,6 @@ def test_nothing_is_concluded_from_a_block_that_is_missing() -> None:
 
 def test_one_record_is_there_or_proven_not_to_be() -> None:
     head, blocks = repo({ONE: A})
-    assert remote_of(head, ONE, blocks.get) == A
-    assert remote_of(head, TWO, blocks.get) is None
     assert remotes_of(head, [TWO, ONE], blocks.get) == {ONE: A}
     assert remotes_of(head, [], blocks.get) == {}
 

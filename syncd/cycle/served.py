@@ -58,10 +58,12 @@ async def verify_served(state: State, pds: Pds) -> Served:
     """
     head, names = state.head(), _Names()
     root = await Fetched(blocks=names).add(pds, None)
-    if head is None or root != head.commit:
-        return _uncompared(names, "the repo has changed since the last sync")
     try:
-        nodes, records = _known(state, head)
+        with state.at_once():
+            # A daemon may have recorded another commit during the download.
+            if head is None or root != head.commit or head != state.head():
+                return _uncompared(names, "the repo has changed since the last sync")
+            nodes, records = _known(state, head)
     except SyncdError:
         return _uncompared(names, "the kept tree is damaged")
     lost = [

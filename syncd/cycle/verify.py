@@ -47,6 +47,11 @@ class Verified:
 
 def verify_mirror(workspace: Workspace, account: Account) -> Verified:
     """Check signature and tree of the kept head, base against it, and every file against base."""
+    with workspace.state.at_once():
+        return _recompute(workspace, account)
+
+
+def _recompute(workspace: Workspace, account: Account) -> Verified:
     state, config = workspace.state, workspace.config
     head = state.head()
     if head is None:

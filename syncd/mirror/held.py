@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from syncd.cycle.observe.kept import kept_remotes
 from syncd.cycle.workspace import Workspace
 from syncd.folder.write import file_of
 from syncd.model import (
@@ -17,7 +18,6 @@ from syncd.model import (
     Side,
     split_record_path,
 )
-from syncd.replica import remote_of
 from syncd.state.consent import Adoption, ApprovedCollections
 
 
@@ -97,8 +97,8 @@ def _decision(workspace: Workspace, item: Held | Moved, choice: Choice) -> Decis
     """Bind the choice to the versions that both sides had when the change was held."""
     state = workspace.state
     if isinstance(item, Moved) or (item.kind is Kind.DELETION and item.side is Side.LOCAL):
-        head, path = state.head(), RecordPath(item.path)
-        return Decision(path, choice, None, remote_of(head, path, state.node) if head else None)
+        path = RecordPath(item.path)
+        return Decision(path, choice, None, kept_remotes(state, [path]).get(path))
     if item.kind is not Kind.DELETION:
         return Decision(item.path, choice, item.local, item.remote)
     return Decision(item.path, choice, state.base_of([item.path]).get(item.path), None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from syncd.atproto.syntax import Did
 from syncd.budget import Ledger, batch_points
+from syncd.cycle.observe.kept import kept_remotes
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
@@ -24,7 +25,6 @@ from syncd.mirror.waiting import read_unpushed
 from syncd.model import Change, Conflict, Head, Held, Pending, Problem, RecordPath
 from syncd.neighbours.sharing import Sharing, find_sharing
 from syncd.plan import for_a_person
-from syncd.replica import remotes_of
 from syncd.state.credence import DoubtedRev
 from syncd.state.learnt import KnownGuards
 from syncd.state.notes import (
@@ -193,11 +193,10 @@ def _guards(known: KnownGuards | None, pds: str) -> bool | None:
 def _no_records(
     workspace: Workspace, sizes: Mapping[str, int], beside: Mapping[str, Collection[str]]
 ) -> list[NoRecord]:
-    state, config, head = workspace.state, workspace.config, workspace.state.head()
+    state, config = workspace.state, workspace.config
 
     def records(paths: Collection[RecordPath]) -> Collection[RecordPath]:
-        in_repo = remotes_of(head, paths, state.kept_node) if head else {}
-        return state.base_of(paths).keys() | in_repo.keys()
+        return state.base_of(paths).keys() | kept_remotes(state, paths).keys()
 
     folder = workspace.folder
     with folder.open() as root:

@@ -12,6 +12,7 @@ from syncd.config import Config
 from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.observe.attached import with_attached
 from syncd.cycle.observe.ignored import ignored_here
+from syncd.cycle.observe.kept import kept_remotes
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.workspace import Workspace
 from syncd.folder.scan import Look
@@ -28,7 +29,6 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.plan import Views, compare, for_a_person, touched
-from syncd.replica import remotes_of
 from syncd.values import dataclass
 
 
@@ -61,7 +61,7 @@ def read_unpushed(workspace: Workspace) -> Unpushed:
         paths = paths & decided
     asked = ({item.path for item in problems} | {item.path for item in held}) - decided
     open_conflicts = {item.path for item in conflicts} - decided
-    views = Views(base, local, _remote(workspace, paths))
+    views = Views(base, local, kept_remotes(workspace.state, paths))
     waiting = _delayed(workspace, paths - asked - open_conflicts, views, look, now_ns)
     later = {item.path for item in waiting}
     changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths - later))
@@ -75,12 +75,8 @@ def _with_attached(workspace: Workspace, look: Look, base: Snapshot) -> Look:
     paths = look.problems.keys()
     if not paths:
         return look
-    return with_attached(workspace, look, paths, base, _remote(workspace, paths))[0]
-
-
-def _remote(workspace: Workspace, paths: Collection[RecordPath]) -> Snapshot:
-    head = workspace.state.head()
-    return {} if head is None else remotes_of(head, paths, workspace.state.kept_node)
+    remote = kept_remotes(workspace.state, paths)
+    return with_attached(workspace, look, paths, base, remote)[0]
 
 
 def _delayed(
@@ -127,5 +123,5 @@ def publish_version(workspace: Workspace, path: RecordPath, cid: Cid) -> None:
     is_text = bool(config.forms.of(split_record_path(path)[0]).bodies)
     if not (config.asks_before_push(path) or config.settle_seconds_of(path) or is_text):
         return
-    remote = _remote(workspace, [path]).get(path)
+    remote = kept_remotes(workspace.state, [path]).get(path)
     workspace.state.decide([Decision(path, Choice.PUBLISH, cid, remote)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +34,7 @@ from syncd.model import (
     Waiting,
     parse_record_path,
 )
-from syncd.state.damage import checked
+from syncd.state.damage import checked, explaining
 from syncd.typedjson import text_of
 from syncd.values import dataclass
 
@@ -67,6 +68,20 @@ def rows_of(
     for start in range(0, len(ordered), _KEYS_AT_ONCE):
         some = ordered[start : start + _KEYS_AT_ONCE]
         yield from sql.execute(query.format(", ".join("?" * len(some))), some)
+
+
+@contextmanager
+def moment(path: Path, sql: sqlite3.Connection) -> Iterator[None]:
+    """Read the database at `path` as it is at the first read inside, whoever writes meanwhile."""
+    if sql.in_transaction:
+        yield
+        return
+    with explaining(path):
+        sql.execute("BEGIN")
+    try:
+        yield
+    finally:
+        sql.rollback()
 
 
 def signed(number: int) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, cast
@@ -19,7 +19,7 @@ from syncd.state.damage import REBUILT_HINT, checked, explaining
 from syncd.state.filling import Filling
 from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
-from syncd.state.rows import WaitingRows, blob_or_none, parse_decision, parse_seen, rows_of
+from syncd.state.rows import WaitingRows, blob_or_none, moment, parse_decision, parse_seen, rows_of
 from syncd.state.turns import TURN, Turns, file_at, overwritten
 
 RESET_HINT = (
@@ -89,6 +89,10 @@ class State:
     def turn(self) -> int:
         """Return the number of recordings; it only grows, until the file is rebuilt."""
         return self._stored_turn()
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Read the file inside as of one moment, whoever records meanwhile; record nothing."""
+        return moment(self._path, self._sql)
 
     # --- identity and small facts --------------------------------------------------------------
 
@@ -238,10 +242,6 @@ class State:
         """Return whether no record and no file is known."""
         query = "SELECT 1 FROM {} LIMIT 1"
         return not any(self._row(query.format(table)) for table in ("base", "kept", "seen"))
-
-    def count_in(self, in_scope: Callable[[str], bool]) -> int:
-        """Count the records of base in the collections in scope."""
-        return sum(size for name, size in self.collection_sizes().items() if in_scope(name))
 
     def collections(self) -> list[str]:
         """Return the collections of base, at the cost of one search for each."""

@@ -72,9 +72,26 @@ def test_base_head_and_nodes_are_remembered_together(state: State) -> None:
     assert (state.head(), state.node(B), state.node(A)) == (HEAD, b"b", None)
     state.record(Memory(base={ONE: None}, dropped_nodes=[C]))
     assert (state.base(), state.node(C), state.count()) == ({TWO: B}, None, 1)
-    assert state.count_in(lambda name: TWO.startswith(f"{name}/")) == 1
-    assert state.count_in(lambda name: not TWO.startswith(f"{name}/")) == 0
     assert state.collection_sizes() == {"com.example.note": 1}
+
+
+def test_what_is_read_at_once_is_of_one_moment(state: State, path: Path) -> None:
+    state.record(Memory(base={ONE: A}, head=HEAD))
+    with state.at_once():
+        assert state.base() == {ONE: A}
+        with open_state(path) as other:
+            other.record(Memory(base={ONE: B}, head=replace(HEAD, commit=C)))
+        with state.at_once():
+            assert state.base() == {ONE: A}
+        assert (state.base(), state.head()) == ({ONE: A}, HEAD)
+    assert (state.base(), state.head()) == ({ONE: B}, replace(HEAD, commit=C))
+
+
+def test_after_an_error_inside_it_can_be_recorded_again(state: State) -> None:
+    with pytest.raises(KeyError), state.at_once():
+        state.base()[ONE]
+    state.record(Memory(base={ONE: A}))
+    assert state.base() == {ONE: A}
 
 
 def test_many_records_of_base_are_those_that_one_by_one_come_back(state: State) -> None:

@@ -78,7 +78,8 @@ def render(samples: Iterable[Sample], labels: Mapping[str, str]) -> str:
 def _of_state(files: Workspace) -> Iterator[Sample]:
     state, now = files.state, int(time.time())
     conflicts, problems, held = for_a_person(state.waiting())
-    records = state.count_in(files.config.covers)
+    sizes = state.collection_sizes()
+    records = sum(size for name, size in sizes.items() if files.config.covers(name))
     yield "syncd_records", "gauge", "Records that are equal on both sides.", records
     yield "syncd_conflicts", "gauge", "Open conflicts.", len(conflicts)
     yield "syncd_problems", "gauge", "Files or records that need a fix.", len(problems)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from syncd.atproto.syntax import is_nsid
+from syncd.cycle.observe.kept import kept_remotes
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules, read_rules
 from syncd.folder.names import relative_paths
@@ -20,7 +21,6 @@ from syncd.folder.problems import printable
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.model import Problem, RecordPath, split_record_path
-from syncd.replica import remotes_of
 from syncd.slips import slip_of
 
 
@@ -58,8 +58,7 @@ def ignored_here(
     """Return the ignored files of a mirror, by the repo as the last cycle saw it. Asks no PDS."""
     folder, state = workspace.folder, workspace.state
     found = ignored_among(paths, look, base, lambda: rules or rules_of(folder), folder)
-    head = state.head() if found else None
-    return found - remotes_of(head, found, state.kept_node).keys() if head else found
+    return found - kept_remotes(state, found).keys() if found else found
 
 
 def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Look:
@@ -116,9 +115,7 @@ def _directories(root: int) -> list[str]:
 def is_ignored(workspace: Workspace, path: RecordPath) -> bool:
     """Return whether a new file of this record would be left out. Asks no PDS."""
     folder, state = workspace.folder, workspace.state
-    head = state.head()
-    in_repo = remotes_of(head, [path], state.kept_node) if head else {}
-    if path in in_repo or state.base_of([path]):
+    if path in kept_remotes(state, [path]) or state.base_of([path]):
         return False
     return any(map(rules_of(folder).excludes, _names(path, folder)))
 
