@@ -3,7 +3,7 @@
 Only whole segments and chunks are left out; none that holds pixels is read. How the picture is
 turned stays, because a viewer turns it by that. No library that may come with syncd does this:
 those that can write these formats encode the pixels again, or look after JPEG alone.
-Sources: ITU T.81 annex B, PNG §5 and §11, RFC 9649 (WebP), Exif 2.32 §4.6.
+Sources: ITU T.81 annex B, JFIF 1.02 (T.871), PNG §5 and §11, RFC 9649 (WebP), Exif 2.32 §4.6.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from syncd.errors import BadData
 _ORIENTATION: Final = 0x0112
 _MOST_FIELDS: Final = 1_000
 _EXIF: Final = b"Exif\0\0"
+_JFIF: Final = b"JFIF\0"
+_JFIF_BYTES: Final = 18
+"""The length of a segment of JFIF without a picture."""
 _WEBP_HEAD: Final = 12
 _EXIF_FLAG: Final = 0x08
 _XMP_FLAG: Final = 0x04
@@ -46,7 +49,7 @@ def _jpeg(data: bytes) -> bytes:
         if marker == _APP1 and segment[4:].startswith(_EXIF):
             turned = turned or _turned(segment[4 + len(_EXIF) :])
         if _is_kept(marker, segment):
-            parts.append(segment)
+            parts.append(_jfif(segment) if marker == _APP0 else segment)
     if turned is not None:
         block = _EXIF + _only_turned(turned)
         # JFIF wants to come first.
@@ -58,7 +61,17 @@ def _jpeg(data: bytes) -> bytes:
 def _is_kept(marker: int, segment: bytes) -> bool:
     if marker == _APP2:
         return segment[4:].startswith(b"ICC_PROFILE\0")
-    return marker in (_APP0, _APP14) or not (_APP0 <= marker <= _APP15 or marker == _COMMENT)
+    if marker == _APP0:
+        # JFXX has a smaller picture, with metadata of its own.
+        return segment[4:].startswith(_JFIF)
+    return marker == _APP14 or not (_APP0 <= marker <= _APP15 or marker == _COMMENT)
+
+
+def _jfif(segment: bytes) -> bytes:
+    """Return a segment of JFIF without the smaller picture that it may have at its end."""
+    if len(segment) <= _JFIF_BYTES:
+        return segment
+    return segment[:2] + struct.pack(">H", _JFIF_BYTES - 2) + segment[4:16] + b"\0\0"
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

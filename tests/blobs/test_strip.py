@@ -87,6 +87,21 @@ def test_what_follows_a_picture_goes_too() -> None:
     assert bare(png + b"GPSLatitude") == bare(png)
 
 
+def test_a_small_picture_at_the_start_of_a_jpeg_goes_too() -> None:
+    before, inner = taken("JPEG"), taken("JPEG")
+    head = before.index(b"\xff\xe0")
+    start, rest = before[:head], before[head + 18 :]
+    small = b"\xff\xe0" + struct.pack(">H", 16 + 27) + before[head + 4 : head + 16] + b"\x03\x03"
+    jfxx = b"JFXX\0\x10" + inner
+    after = bare(
+        start + small + b"red" * 9 + b"\xff\xe0" + struct.pack(">H", len(jfxx) + 2) + jfxx + rest
+    )
+    assert not tells_place(BytesIO(after), "image/jpeg")
+    assert pixels(after) == pixels(before)
+    assert (b"JFIF\0" in after, b"JFXX" in after, b"redred" in after) == (True, False, False)
+    assert after == bare(before)
+
+
 def test_a_text_of_a_png_goes() -> None:
     plain = picture("PNG", None)
     said = plain[:33] + chunk(b"tEXt", b"Comment\0GPSLatitude 52") + plain[33:]
