@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -95,9 +96,16 @@ def explained(path: Path, error: Exception) -> SyncdError:
     if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and closed is None):
         hint = "check the disk, the owner and the mode of .syncd; the next sync tries again"
         if closed is not None:
-            hint = f"check the owner and the mode of {closed}; the next sync tries again"
+            hint = f"{_to_open(closed)}; the next sync tries again"
         return FileProblem(f"{path} cannot be used: {error}", hint=hint)
     return StateDamaged(f"{path} is damaged: {error}", hint=REBUILT_HINT)
+
+
+def _to_open(file: Path) -> str:
+    """Return the command after which this user can write to `file`."""
+    user, name = os.geteuid(), shlex.quote(str(file))
+    # `sudo syncd sync` leaves files of root behind.
+    return f"chmod u+rw {name}" if file.stat().st_uid == user else f"sudo chown {user} {name}"
 
 
 def trouble_at(path: Path) -> tuple[str, str] | None:
