@@ -47,10 +47,9 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
-        "base before the file is written", "cycle/mirror.py",
-        "        self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps"
-        "}))\n",
-        "        self.state.record(Memory(base={s.path: s.remote for s in steps}))\n",
+        "base before the file is written", "cycle/pulling.py",
+        "        state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))\n",
+        "        state.record(Memory(base={s.path: s.remote for s in steps}))\n",
         died("a record edited in the repo"),
     ),
     Mutant(
@@ -159,9 +158,8 @@ MUTANTS = (
         "tests/cycle/pull/test_conflicts.py", "merged_and_pushed",
     ),
     Mutant(
-        "an arrival forgotten", "cycle/mirror.py",
-        "        self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps"
-        "}))\n",
+        "an arrival forgotten", "cycle/pulling.py",
+        "        state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))\n",
         "", "tests/model/test_meanwhile.py",
     ),
     Mutant(
@@ -289,7 +287,8 @@ MUTANTS = (
         "tests/cycle/push/test_attach.py", "no_file_to_upload",
     ),
     Mutant(
-        "a file that names another is taken for the record that it was", "cycle/observe/views.py",
+        "a file that names another is taken for the record that it was",
+        "cycle/decide/bookkeeping.py",
         "for path, seen in new.items() if path not in sides.attached}", "for path, seen in new.items()}",
         "tests/cycle/push/test_attach.py", "until_the_file_changes",
     ),
