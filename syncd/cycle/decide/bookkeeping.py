@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncd.cycle.decide.doubt import is_over
+from syncd.cycle.decide.loosened import kept_back_notes
 from syncd.cycle.observe.mounts import mounts_seen
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
@@ -118,8 +119,11 @@ def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
 
 
 def look_notes(workspace: Workspace, sides: Sides) -> tuple[Note, ...]:
-    """Return the new facts of a look at all files: which collections are mounts."""
-    return mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
+    """Return the new facts of a look at all files: which are mounts, and what is kept back."""
+    if not sides.is_whole:
+        return ()
+    mounts = mounts_seen(workspace, sides.look, sides.at_ns)
+    return (*mounts, *kept_back_notes(workspace, sides))
 
 
 def note_look(workspace: Workspace, plan: Plan, sides: Sides) -> None:

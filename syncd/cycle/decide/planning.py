@@ -12,6 +12,7 @@ from syncd.cycle.branch.one_way import settle_for_branch, without_pulls
 from syncd.cycle.decide.brake import brake_of, recent_deletions
 from syncd.cycle.decide.doubt import objection_of
 from syncd.cycle.decide.firsts import Firsts
+from syncd.cycle.decide.loosened import Loosened
 from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.decide.trace import trace
 from syncd.cycle.lexicons.judge import with_warnings
@@ -30,7 +31,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     `now_ns` is the time of the wall clock: the brake counts the deletions of a while before it.
     """
     config = workspace.config
-    firsts = Firsts(workspace, sides)
+    firsts, loosened = Firsts(workspace, sides), Loosened(workspace, sides)
     settled_by = settle_for_branch if config.is_one_way else settle
     timing = _timing(workspace, sides, now_ns)
     # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
@@ -43,8 +44,8 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     def objection(step: Step) -> str | None:
         doubted = None if doubt is None else objection_of(doubt, step)
         # A person must see each reason: to answer one is to answer all of them.
-        reasons = [why for why in (doubted, firsts.objection(step)) if why is not None]
-        return "; ".join(reasons) or None
+        found = (doubted, firsts.objection(step), loosened.objection(step))
+        return "; ".join(why for why in found if why is not None) or None
 
     plan = make_plan(
         sides.paths,

@@ -61,7 +61,8 @@ class Sides:
     that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
     files that are no records, by the records that they would be. `warned` is what lexicons say of
     files that they do not hold. `attached` are files that name others, which are to be uploaded;
-    `unread` those that wait until such a file is read.
+    `unread` those that wait until such a file is read. `rules` are what is ignored, after a look at
+    all files.
     """
 
     paths: frozenset[RecordPath]
@@ -78,6 +79,7 @@ class Sides:
     warned: Mapping[RecordPath, str] = field(default_factory=dict)
     attached: Mapping[RecordPath, Naming] = field(default_factory=dict)
     unread: Mapping[RecordPath, Retry] = field(default_factory=dict)
+    rules: Rules | None = None
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -148,6 +150,7 @@ def bring_sides(
         warned=judged.warned,
         attached=attached,
         unread=unread,
+        rules=found.rules,
     )
 
 
