@@ -17,7 +17,7 @@ from syncd.cycle.observe.scope import newly_covered
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules
-from syncd.model import Held, Kind, RecordPath, Step
+from syncd.model import Held, Kind, RecordPath, Step, split_record_path
 from syncd.plan import kind_of
 from syncd.state.consent import KeptBack
 from syncd.state.note import Note
@@ -25,7 +25,7 @@ from syncd.values import dataclass
 
 MOST_TEXT: Final = 100_000
 """A longer `.syncdignore` is not remembered, and nothing is held for what it said."""
-_UNTIL: Final = "until that setting was changed"
+_UNTIL: Final = "until that changed"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class Loosened:
         if config.read_only or config.is_one_way or step.path in self.sides.views.published:
             return None
         why = self._before.get(step.path) or self._kept_back(step)
-        return None if why is None else f"{why} {_UNTIL}; to publish it: syncd approve {step.path}"
+        if why is None:
+            return None
+        # The same words for all of a collection, so that they are said once.
+        publish = f"syncd approve {split_record_path(step.path)[0]}"
+        return f"{why} {_UNTIL}; to keep it here, put the line back; to publish it: {publish}"
 
     def _kept_back(self, step: Step) -> str | None:
         if self._known is not None and self._known.read_only:

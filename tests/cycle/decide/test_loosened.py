@@ -90,6 +90,13 @@ async def test_what_was_kept_back_waits_until_a_person_approves_it(
     assert (await diary.sync()).pushed == (DIARY,)
 
 
+async def test_many_files_of_a_collection_wait_for_one_reason(world: World, diary: Device) -> None:
+    diary.save(f"{PRIVATE}/letters", v=1)
+    report = await diary.sync()
+    assert held(report) == [DIARY, f"{PRIVATE}/letters"]
+    assert len({item.reason for item in report.held if isinstance(item, Held)}) == 1
+
+
 async def test_autosave_in_what_waits_publishes_nothing(world: World, diary: Device) -> None:
     await diary.sync()
     for version in range(3):
