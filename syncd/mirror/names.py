@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
-from syncd.atproto.syntax import Rkey, is_nsid, parse_nsid
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Rkey, parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_paths
