@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.doctor.machine import Access, Complaint, FileSystem, UnitFile, Watching
 from syncd.errors import BadSyntax, FileProblem, SyncdError
 from syncd.folder.names import BLOBS

@@ -15,7 +15,7 @@ from itertools import groupby
 from types import MappingProxyType
 
 from syncd.atproto.data import Record, encode
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import (
     CONTINUED,

@@ -13,7 +13,8 @@ from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record
-from syncd.atproto.syntax import Nsid, is_nsid
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Nsid
 from syncd.errors import BadSyntax
 from syncd.folder.names import (
     CONTINUED,
