@@ -253,9 +253,11 @@ class HttpPds:
     async def fetch_blob_limit(self) -> int | None:
         return xrpc.read_server(await self._http.send(xrpc.describe_server())).blob_limit
 
-    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+    async def upload_blob(
+        self, file: BinaryIO, size: int, mime_type: str, expected: Cid | None = None
+    ) -> BlobRef:
         """Upload as `Pds.upload_blob` does. Raises BadAnswer if the PDS has stored other bytes."""
-        upload = Upload(file, size)
+        upload = Upload(file, size, expected)
         with upload_refusals():
             answer = await self._send(xrpc.upload_blob(mime_type), upload=upload)
         return checked_upload(xrpc.read_blob_ref(answer), upload)

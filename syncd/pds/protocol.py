@@ -85,15 +85,20 @@ class Pds(Protocol):
     async def fetch_blob_limit(self) -> int | None:
         """Return the largest blob, in bytes, that the PDS says it accepts; None if it does not."""
 
-    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+    async def upload_blob(
+        self, file: BinaryIO, size: int, mime_type: str, expected: Cid | None = None
+    ) -> BlobRef:
         """Upload the next `size` bytes of `file` (com.atproto.repo.uploadBlob).
+
+        `expected` is what they are, if that is known: then they are not hashed once more. The
+        answer may still name others, those of a file that has changed.
 
         Safe to repeat. The PDS drops the blob after a while if no record names it. Its word on the
         MIME type is not the last one: of two uploads of the same bytes the type of the first
         counts, whatever is answered to the second.
 
         Raises:
-            FileChanged: `file` has fewer bytes or more.
+            FileChanged: `file` has fewer bytes or more, or changed while it was sent.
             TooLarge: The PDS takes no blob of that size.
             Rejected: The PDS refuses this blob for another reason.
             UploadLimited: The PDS takes no blob for a while; it does take writes.

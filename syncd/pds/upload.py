@@ -35,13 +35,17 @@ PIECE_BYTES: Final = 256 * 1024
 class Upload:
     """`size` bytes of `file` from its present position. May be sent again, from there.
 
-    `cid` is that of the bytes that were sent last, None before all of them were.
+    Attributes:
+        expected: What the bytes are, as somebody has hashed them; None if nobody has.
+        cid: That of the bytes that were sent last, if nobody has hashed them before; None until
+            all of them were sent.
     """
 
     file: BinaryIO
     size: int
+    expected: Cid | None = None
     start: int = field(init=False)
-    cid: Cid | None = None
+    cid: Cid | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.start = self.file.tell()
@@ -55,18 +59,39 @@ class Upload:
             piece = self.file.read(min(PIECE_BYTES, left))
             if not piece:
                 raise FileChanged(f"the file is {left} bytes shorter than when syncd read it")
-            digest.update(piece)
+            if self.expected is None:
+                digest.update(piece)
             left -= len(piece)
             # Whether the file has grown is known before its last piece is sent.
             if not left and self.file.read(1):
                 raise FileChanged("the file is longer than when syncd read it")
             yield piece
-        self.cid = cid_of_digest(digest.digest())
+        if self.expected is None:
+            self.cid = cid_of_digest(digest.digest())
+
+    def read_again(self) -> Cid:
+        """Return what the bytes of the file are now."""
+        self.file.seek(self.start)
+        digest, left = hashlib.sha256(), self.size
+        while left and (piece := self.file.read(min(PIECE_BYTES, left))):
+            digest.update(piece)
+            left -= len(piece)
+        return cid_of_digest(digest.digest())
 
 
 def checked_upload(ref: BlobRef, upload: Upload) -> BlobRef:
-    """Return the reference in the answer to an upload. Raises BadAnswer for other bytes."""
-    if ref.cid != upload.cid or ref.size != upload.size:
+    """Return the reference in the answer to an upload.
+
+    Raises BadAnswer if it names other bytes than the file has, FileChanged if the file no longer
+    has those that were expected either.
+    """
+    # Nobody told the PDS this hash: it has it from the bytes that came. Any other is looked into.
+    if ref.cid == upload.expected and ref.size == upload.size:
+        return ref
+    sent = upload.cid if upload.expected is None else upload.read_again()
+    if ref.cid != sent and upload.expected is not None and sent != upload.expected:
+        raise FileChanged("the file was changed while syncd sent it")
+    if ref.cid != sent or ref.size != upload.size:
         raise BadAnswer(
             f"the PDS stored other bytes than syncd sent: {ref.cid}, of {ref.size} bytes",
             hint=(

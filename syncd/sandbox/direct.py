@@ -148,8 +148,10 @@ class MemoryPds:
 
         return await self._read(_SERVER, limit)
 
-    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
-        upload = Upload(file, size)
+    async def upload_blob(
+        self, file: BinaryIO, size: int, mime_type: str, expected: Cid | None = None
+    ) -> BlobRef:
+        upload = Upload(file, size, expected)
         with upload_refusals():
             effect = self._meet(_UPLOAD)
             if isinstance(effect, DropRequest | Html):

@@ -273,6 +273,36 @@ def test_an_upload_sends_every_byte_once_and_knows_their_name(data: bytes, befor
         assert upload.cid == cid_of_blob(data)
 
 
+async def _answered(file: io.BytesIO, answer: BlobRef) -> BlobRef:
+    """Upload what was DATA when it was hashed; the PDS says that it got `answer`."""
+    script = sending({"blob": to_json(answer.value)})
+    async with pds_of(script, logged_in()) as pds:
+        return await pds.upload_blob(file, len(DATA), "image/png", REF.cid)
+
+
+async def test_bytes_that_were_hashed_before_are_not_hashed_again() -> None:
+    upload = Upload(io.BytesIO(DATA), len(DATA), REF.cid)
+    assert b"".join([piece async for piece in upload.pieces()]) == DATA
+    assert upload.cid is None
+    assert await _answered(io.BytesIO(DATA), REF) == REF
+
+
+async def test_an_answer_with_other_bytes_than_were_hashed_is_not_believed() -> None:
+    other = replace(REF, cid=cid_of_blob(b"other"))
+    with pytest.raises(BadAnswer):
+        await _answered(io.BytesIO(DATA), other)
+    with pytest.raises(BadAnswer):
+        await _answered(io.BytesIO(DATA), replace(REF, size=len(DATA) - 1))
+
+
+async def test_a_file_that_changed_since_it_was_hashed_is_not_the_fault_of_the_pds() -> None:
+    changed = bytes(len(DATA))
+    found = await _answered(io.BytesIO(changed), replace(REF, cid=cid_of_blob(changed)))
+    assert found.cid != REF.cid
+    with pytest.raises(FileChanged):
+        await _answered(io.BytesIO(changed), replace(REF, cid=cid_of_blob(b"between")))
+
+
 def _driven(upload: Upload) -> Iterator[bytes]:
     """Step through the pieces, which wait for nothing."""
     pieces = upload.pieces()

@@ -153,7 +153,7 @@ class Sender:
             with parcel.opened() as (file, size):
                 if size != expected.size:
                     raise FileChanged(f"{parcel.name} was changed after syncd read it")
-                found = await self.home.pds.upload_blob(file, size, expected.mime_type)
+                found = await self._upload(file, expected)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
@@ -162,6 +162,15 @@ class Sender:
         self.sent[found.cid] = found
         if parcel.is_kept:
             self._later(partial(self._copy, parcel, found))
+
+    async def _upload(self, file: BinaryIO, expected: BlobRef) -> BlobRef:
+        """Upload what was hashed before, by the look or by `compared`: it is not hashed again."""
+        size, mime_type = expected.size, expected.mime_type
+        try:
+            return await self.home.pds.upload_blob(file, size, mime_type, expected.cid)
+        except FileChanged:
+            forget()
+            raise
 
     async def _copy(self, parcel: Parcel, found: BlobRef) -> None:
         """Copy what was sent to `blobs/`; what cannot be copied is fetched, like any other blob."""

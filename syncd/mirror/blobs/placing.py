@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Final
+from urllib.parse import unquote
 
 from syncd.atproto.blob import BlobRef, blob_ref, blob_refs
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
@@ -107,7 +108,7 @@ def place(workspace: Workspace, target: Target, added: Added, pointer: str) -> P
     """
     named = Attaching(workspace, added)
     record = _record_of(workspace, target, named)
-    keys, value = _place_for(workspace, target, added, pointer, named)
+    keys, value = _place_for(workspace, target, added, pointer, record, named)
     if keys is None:
         where, new = next(_places_of(added.ref.value, record)), record
     else:
@@ -232,14 +233,19 @@ _BLOG: Final = "com.whtwnd.blog.entry"
 
 
 def _place_for(
-    workspace: Workspace, target: Target, added: Added, pointer: str, named: Attaching
+    workspace: Workspace,
+    target: Target,
+    added: Added,
+    pointer: str,
+    record: Record,
+    named: Attaching,
 ) -> tuple[Pointer | None, Value]:
     """Return the place of the reference, and the value to put there. Raises SyncdError.
 
     None: it stands where the record names the file that was added.
     """
     if pointer:
-        return _keys_of(pointer), added.ref.value
+        return _meant(pointer, record), added.ref.value
     if named.is_met:
         return None, added.ref.value
     if target.collection == _BLOG:
@@ -253,6 +259,43 @@ def _place_for(
     why = f"has {len(places)} places for a file" if places else "names no place for a file"
     hint = f"name one: --to {listed}" if places else f"name it: --to {target.file}#/KEY"
     raise SyncdError(f"the lexicon of {target.collection} {why}", hint=hint)
+
+
+def _meant(pointer: str, record: Record) -> Pointer:
+    """Return the keys of a pointer behind `#`, where %20 is a space (RFC 6901 section 6).
+
+    Unless the record has a key that is written so. Raises SyncdError if it is no JSON pointer.
+    """
+    plain = unquote(pointer, errors="strict") if _is_encoded(pointer) else pointer
+    if plain == pointer:
+        return _keys_of(pointer)
+    if pointer.startswith("/") and not _NO_ESCAPE.search(pointer):
+        keys = _keys_of(pointer)
+        last = max(at for at, key in enumerate(keys) if "%" in str(key))
+        if _has(record, keys[: last + 1]):
+            return keys
+    return _keys_of(plain)
+
+
+def _is_encoded(pointer: str) -> bool:
+    """Return whether the escapes of a pointer, as in a web address, come to a text."""
+    try:
+        unquote(pointer, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _has(value: Value, keys: Pointer) -> bool:
+    """Return whether there is a value at `keys`."""
+    for key in keys:
+        if isinstance(value, dict) and key in value:
+            value = value[str(key)]
+        elif isinstance(value, list) and str(key).isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return False
+    return True
 
 
 def _keys_of(pointer: str) -> Pointer:

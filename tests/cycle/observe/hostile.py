@@ -114,7 +114,9 @@ class ServedPds:
     async def fetch_blob_limit(self) -> int | None:
         return None
 
-    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+    async def upload_blob(
+        self, file: BinaryIO, size: int, mime_type: str, expected: Cid | None = None
+    ) -> BlobRef:
         raise NotImplementedError
 
     async def honours_swaps(self) -> bool:

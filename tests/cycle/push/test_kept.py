@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from syncd.atproto.blob import BlobRef
-from syncd.atproto.cid import cid_of_blob
+from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.blobs.store import Store
 from syncd.config import Config
 from syncd.cycle.blobs.attached import attached
@@ -154,8 +154,10 @@ async def test_a_disk_that_makes_a_copy_wait_keeps_no_upload_waiting(world: Worl
             return await beside(self, work)
 
     class Telling(MemoryPds):
-        async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
-            found = await super().upload_blob(file, size, mime_type)
+        async def upload_blob(
+            self, file: BinaryIO, size: int, mime_type: str, expected: Cid | None = None
+        ) -> BlobRef:
+            found = await super().upload_blob(file, size, mime_type, expected)
             sent.append(mime_type)
             if len(sent) == 8:
                 uploaded.set()
@@ -171,8 +173,10 @@ async def test_a_disk_that_makes_a_copy_wait_keeps_no_upload_waiting(world: Worl
 class Relabelling(MemoryPds):
     """A PDS that takes every file for a JPEG."""
 
-    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
-        found = await super().upload_blob(file, size, "image/jpeg")
+    async def upload_blob(
+        self, file: BinaryIO, size: int, mime_type: str, expected: Cid | None = None
+    ) -> BlobRef:
+        found = await super().upload_blob(file, size, "image/jpeg", expected)
         return replace(found, mime_type="image/jpeg")
 
 
