@@ -68,20 +68,21 @@ def explain(error: OSError) -> tuple[str, str]:
     return CAUSES.get(code, (words, "remove the cause; the next sync tries again"))
 
 
-def explain_at(error: OSError, path: Path) -> tuple[str, str]:
-    """Explain an error at `path`; for ENOSPC, say whether room or inodes are used up."""
+def explain_at(error: OSError, path: Path | int) -> tuple[str, str]:
+    """Explain an error at `path` or in an open directory; for ENOSPC, say what is used up."""
     if error.errno == errno.ENOSPC:
         return find_cause(path) or explain(error)
     return explain(error)
 
 
-def find_cause(path: Path) -> tuple[str, str] | None:
+def find_cause(path: Path | int) -> tuple[str, str] | None:
     """Return why nothing can be written near `path`, by its file system; None if unknown.
 
     For libraries that say only that something failed.
     """
     with suppress(OSError):
-        disk = os.statvfs(path if path.exists() else path.parent)
+        place = path.parent if isinstance(path, Path) and not path.exists() else path
+        disk = os.statvfs(place)
         if disk.f_flag & os.ST_RDONLY:
             return _READ_ONLY
         if disk.f_files and not disk.f_favail:

@@ -192,7 +192,7 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.mirror.publishing", "drafts.write_draft"): "makes a file of a free name",
     ("syncd.mirror.blobs.placing", "drafts.rewrite_draft"): "the same draft, and a blob in it",
     ("syncd.cycle.pull.drafts", "drafts.respell_former"): "renames files to free names",
-    ("syncd.cycle.pull.apply", "recover.recover"): "ends what a crash of supersede interrupted",
+    ("syncd.cycle.pulling", "recover.recover"): "ends what a crash of supersede interrupted",
     ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",
     ("syncd.cycle.clone.fresh", "writers.Apart"): "does half of that in a second process",
     ("syncd.cycle.clone.clone", "staging.clear_staging"): "removes what lies aside in .syncd",

@@ -74,6 +74,12 @@ def block_of(text: bytes, collection: str) -> bytes | None:
 
     It is None for every text that is not in syncd's own style.
     """
+    found = meaning_of(text, collection)
+    return None if found is None else found[0]
+
+
+def meaning_of(text: bytes, collection: str) -> tuple[bytes, dict[str, Any]] | None:
+    """Return what `block_of` does, and the record in that block."""
     found = _libraries_if_worth()
     if found is None or len(text) > MAX_BYTES or _PROTO in text or _MIME in text:
         return None
@@ -94,7 +100,7 @@ def block_of(text: bytes, collection: str) -> bytes | None:
         block: bytes = libipld.encode_dag_cbor(record)
     except (TypeError, ValueError, RecursionError):
         return None
-    return None if _may_have_float(block) else block
+    return None if _may_have_float(block) else (block, record)
 
 
 def _may_have_float(block: bytes) -> bool:

@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import NewType
 
+from syncd.atproto.nsid import NSID, NSID_LENGTH
 from syncd.errors import BadSyntax
 from syncd.values import dataclass
 
@@ -24,17 +25,11 @@ _HANDLE = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+"
     r"[a-zA-Z](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 )
-_NSID = re.compile(
-    r"[a-zA-Z](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+"
-    r"\.[a-zA-Z][a-zA-Z0-9]{0,62}"
-)
 _RKEY = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9_~.:-]{1,512}")
 _TID = re.compile(r"[234567abcdefghij][234567abcdefghijklmnopqrstuvwxyz]{12}")
 
 _DID_LENGTH = 2048
 _HANDLE_LENGTH = 253
-_NSID_LENGTH = 317
 _RKEY_LENGTH = 512
 _TID_LENGTH = 13
 _AT_URI_LENGTH = 8192
@@ -61,12 +56,7 @@ def parse_nsid(text: str) -> Nsid:
 
     Case is kept: on a PDS, two spellings are two collections.
     """
-    return Nsid(_match(_NSID, text, _NSID_LENGTH, "an NSID", "com.example.thing"))
-
-
-def is_nsid(text: str) -> bool:
-    """Return whether `parse_nsid` accepts `text`."""
-    return len(text) <= _NSID_LENGTH and _NSID.fullmatch(text) is not None
+    return Nsid(_match(NSID, text, NSID_LENGTH, "an NSID", "com.example.thing"))
 
 
 def parse_rkey(text: str) -> Rkey:

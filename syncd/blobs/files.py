@@ -207,7 +207,8 @@ def as_published(
         return file, known.ref
     sentence = f"{shown(name)} {known.place}"
     if location != LOCATION_STRIP:
-        raise BadData(sentence, hint=hints.unallowed if location == UNALLOWED else hints.place)
+        removable, allowed = _is_removable(known.ref.mime_type, size), location != UNALLOWED
+        raise BadData(sentence, hint=hints.of_place(is_removable=removable, is_allowed=allowed))
     return without_place(sentence, file, size, known.ref.mime_type, hints)
 
 
@@ -250,7 +251,7 @@ def without_place(
 
     Raises BadData where the place cannot be taken out.
     """
-    if mime_type not in STRIPPERS or size > MOST_STRIPPED:
+    if not _is_removable(mime_type, size):
         kinds = "JPEG, PNG and WebP up to 100 MB"
         raise BadData(f"{sentence}, which syncd can remove from {kinds} only", hint=hints.stuck)
     file.seek(0)
@@ -263,6 +264,10 @@ def without_place(
     if ref.mime_type != mime_type or place_words(content, mime_type):
         raise BadData(f"{sentence}, in a part that syncd cannot remove", hint=hints.stuck)
     return content, ref
+
+
+def _is_removable(mime_type: str, size: int) -> bool:
+    return mime_type in STRIPPERS and size <= MOST_STRIPPED
 
 
 _MOST_KEPT: Final = 10_000

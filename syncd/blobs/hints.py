@@ -24,6 +24,7 @@ class Hints:
         place: The file says where it was made.
         unallowed: Also that; `location = "keep"` does not count here yet.
         stuck: Also that, and syncd cannot take it out.
+        barred: Both: it does not count, and syncd cannot take it out.
         stand_in: The file is what git keeps in the place of the one that is meant.
     """
 
@@ -31,17 +32,27 @@ class Hints:
     place: str
     unallowed: str
     stuck: str
+    barred: str
     stand_in: str
 
+    def of_place(self, *, is_removable: bool, is_allowed: bool) -> str:
+        """Return what to do about a file that is held because it says where it was made."""
+        if is_removable:
+            return self.place if is_allowed else self.unallowed
+        return self.stuck if is_allowed else self.barred
 
+
+_ALLOW: Final = (
+    'to let location = "keep" in syncd.toml count on this machine: syncd blob location allow'
+)
 HERE: Final = Hints(
     name='name a file in this folder, from its top and with "/", as in "$file": '
     '"pictures/cover.jpg"; for a file from elsewhere: syncd blob add FILE --to RECORD',
     place="publish it without its place: syncd blob add --strip FILE --to RECORD; with it: "
     f"--as-is; for every file: {_SETTING}",
-    unallowed='to let location = "keep" in syncd.toml count on this machine: syncd blob location '
-    "allow; to remove the place: syncd blob add --strip FILE --to RECORD",
+    unallowed=f"{_ALLOW}; to remove the place: syncd blob add --strip FILE --to RECORD",
     stuck=f"{_PROGRAM}; to publish it with its place: syncd blob add --as-is FILE --to RECORD",
+    barred=f"{_ALLOW}; or {_PROGRAM}",
     stand_in="bring the file itself: git lfs pull, git annex get and git annex unlock, or "
     "git-crypt unlock",
 )
@@ -54,6 +65,7 @@ IN_GIT: Final = Hints(
     unallowed=f'{_PROGRAM}, or set {_SETTING} ("keep" publishes the place); then commit that',
     stuck=f"{_PROGRAM}, and commit the file; to publish it with its place: "
     'location = "keep" under [blobs] in syncd.toml',
+    barred=f"{_PROGRAM}, and commit the file",
     stand_in="a job that publishes from git sends what git itself has, so keep the file itself in "
     "git: for Git LFS, git lfs untrack it and commit it again",
 )

@@ -12,7 +12,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Final
 
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.errors import BadData, GitFailed
 from syncd.folder.root import SETTINGS
 from syncd.forms import ENDINGS

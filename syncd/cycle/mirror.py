@@ -15,7 +15,8 @@ from typing import TypeVar
 from syncd.config import Config
 from syncd.cycle.blobs.rounds import Rounds, keep_blobs
 from syncd.cycle.clone.clone import Clone, is_unfinished
-from syncd.cycle.decide.planning import end_doubt, look_notes, note_look, plan_cycle
+from syncd.cycle.decide.bookkeeping import end_doubt
+from syncd.cycle.decide.planning import plan_cycle
 from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
@@ -24,29 +25,21 @@ from syncd.cycle.observe.remote import Sight, Watermark, look
 from syncd.cycle.observe.scope import (
     DOUBTFUL,
     explained,
-    forget_outdated,
     keep_doubt,
-    known_after,
     watermark,
 )
-from syncd.cycle.observe.views import (
-    Dirty,
-    Sides,
-    bookkeeping,
-    bring_sides,
-)
-from syncd.cycle.pull.apply import end_interrupted, pull_in_portions
+from syncd.cycle.observe.views import Dirty, Sides, bring_sides
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
-from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts, note_unshown
 from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
+from syncd.cycle.pulling import Pull, end_interrupted
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import Diary, report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
 from syncd.folder.root import Folder, read_marker
-from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, Waiting, is_held_back
+from syncd.model import Account, Head, Memory, Plan, Report, Verdict, Waiting, is_held_back
 from syncd.pds import Pds
 from syncd.plan import without_pushes
 from syncd.state import History, State, Superseded, renew_state
@@ -350,51 +343,9 @@ class Mirror:
 
     async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
-        plan, merged = joined.plan, joined.memory
-        steps = plan.with_verdict(Verdict.PULL)
-        fresh = [c for c in plan.conflicts if not is_kept(self.folder, c)]
-        wanted = [step.remote for step in steps] + [c.remote for c in fresh]
-        get = await sight.bring(self.pds, [cid for cid in wanted if cid is not None])
-        unshown = keep_conflicts(self.folder, fresh, get)
-        if sides.regained:
-            # They have no file because they were out of scope; base would make that a deletion.
-            self.state.record(Memory(base=dict.fromkeys(sides.regained)))
-        self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
-        keeper, seen = self._keeper(sight.view.head), Memory(newest=sight.view.head.rev)
-        diary = self._diary(sight)
-
-        def remember(portion: Memory) -> None:
-            diary.pulled(steps, portion)
-            self.state.record(portion.and_then(seen))
-
-        done = pull_in_portions(
-            *(self.folder, steps, get),
-            expect=sides.expect,
-            keeper=keeper,
-            record=remember,
-        )
-        books = note_unshown(bookkeeping(plan, sides), unshown)
-        view = sight.view
-        unnamed, notes = known_after(self.workspace, view, self.account)
-        notes += look_notes(self.workspace, sides)
-        note_look(self.workspace, plan, sides)
-        forget_outdated(self.workspace, self.account)
-        tree = Memory(
-            blocks=sight.known(books.base),
-            waiting=unnamed,
-            head=view.head if view.head != self.state.head() else None,
-            newest=view.head.rev if view.head.rev != self.state.newest() else None,
-            is_whole_tree=view.is_whole,
-            added_nodes=view.added,
-            dropped_nodes=view.dropped,
-        )
-        diary.pulled(steps, done)
-        diary.found(sides, self.state.base_of(sides.arrived))
-        diary.adopted(plan.with_verdict(Verdict.ADOPT))
-        # One transaction: a head without its base would hide what changed between the two.
-        self.state.record(books.and_then(tree).and_then(merged).and_then(done), notes)
-        drop_closed(self.folder, sides, plan)
-        return done
+        keeper, diary = self._keeper(sight.view.head), self._diary(sight)
+        pull = Pull(self.workspace, self.home, sight, sides, joined, keeper, diary)
+        return await pull.carry_out()
 
     @property
     def marker(self) -> str:

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.cycle.decide.bookkeeping import strays_apart
 from syncd.cycle.decide.firsts import is_first
 from syncd.cycle.lexicons.judge import is_warned
-from syncd.cycle.observe.views import Sides, strays_apart
+from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.merge import Joined
 from syncd.cycle.push.outcome import Pushed
 from syncd.merge import is_edit_kept

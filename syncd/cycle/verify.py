@@ -7,17 +7,19 @@ that was remembered about them is taken on trust.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.commit import parse_commit, verify
 from syncd.atproto.keys import parse_did_key
 from syncd.atproto.mst import build, walk
 from syncd.config import Config
+from syncd.cycle.clone.collector import paused_collector
 from syncd.cycle.observe.ignored import ignored_here
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
-from syncd.folder.scan import Look, scan
+from syncd.folder.scan import Look, Reader, scan
 from syncd.model import Account, Head, Problem, RecordPath, Seen, Waiting, parse_record_path
 from syncd.state import State
 from syncd.values import dataclass
@@ -45,13 +47,21 @@ class Verified:
         return not (self.findings or self.waiting)
 
 
-def verify_mirror(workspace: Workspace, account: Account) -> Verified:
+class Beside(Reader, Protocol):
+    """Another process that reads files while this one does other work."""
+
+    def begin(self, agreed: Mapping[RecordPath, Cid]) -> None:
+        """Begin to read the files of these records, whatever the state file says meanwhile."""
+
+
+def verify_mirror(workspace: Workspace, account: Account, beside: Beside | None = None) -> Verified:
     """Check signature and tree of the kept head, base against it, and every file against base."""
-    with workspace.state.at_once():
-        return _recompute(workspace, account)
+    # It makes a million values and no cycle: each search for some would look at all of them.
+    with workspace.state.at_once(), paused_collector():
+        return _recompute(workspace, account, beside)
 
 
-def _recompute(workspace: Workspace, account: Account) -> Verified:
+def _recompute(workspace: Workspace, account: Account, beside: Beside | None) -> Verified:
     state, config = workspace.state, workspace.config
     head = state.head()
     if head is None:
@@ -59,18 +69,30 @@ def _recompute(workspace: Workspace, account: Account) -> Verified:
         return Verified(0, (missing,))
     folder, now_ns = workspace.folder, workspace.clock_ns()
     base, items = state.base(), state.waiting()
-    look = scan(folder, known={}, expected=base, now_ns=now_ns, in_scope=config.covers, agreed=base)
+    if beside is not None:
+        beside.begin(base)
+    # What needs no file comes first: meanwhile the other process reads them.
+    tree, broken = _tree(state, head, base)
+    covered = _covered(config, tree, base)
+    state.check_seen()
+    look = scan(
+        folder,
+        known={},
+        expected=base,
+        now_ns=now_ns,
+        in_scope=config.covers,
+        agreed=base,
+        reader=beside,
+    )
     versions = Versions(base, base, state.block, state.blocks, folder.forms)
     look = with_inexact(folder, look, base, versions, now_ns)
     known = _known(state, base, look, {item.path for item in items})
-    tree, broken = _tree(state, head, base)
     findings = (
         *_check_commit(state, head, account),
         *broken,
         *_check_base(known, config, tree),
         *_check_files(workspace, known, look),
     )
-    covered = _covered(config, tree, base)
     agreed = _agreed(known, look, covered)
     waiting = tuple(item for item in items if item.path not in agreed)
     return Verified(len(covered), findings, len(agreed), waiting)
@@ -90,7 +112,6 @@ class _Known:
 
 
 def _known(state: State, base: Mapping[RecordPath, Cid], look: Look, waiting: set[str]) -> _Known:
-    state.check_seen()
     other = [path for path, seen in look.seen.items() if seen.cid != base.get(path)]
     return _Known(base, state.seen_of(other), waiting)
 

@@ -102,7 +102,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "permissions.owner": Kind(
         _ERROR,
         "{path} belongs to user {owner}, but syncd runs as user {user} and cannot change it",
-        "ls -ld {path}",
+        "sudo chown {user} {path}",
     ),
     "permissions.collection": Kind(
         _ERROR,

@@ -68,7 +68,7 @@ class FileSystem:
 class Access:
     """The permissions of one file or directory of ours; `wanted` are the permitted mode bits.
 
-    If another user owns the directory of a collection or any file in it, `owner` is that user.
+    If another user owns a directory of the mirror or any file in it, `owner` is that user.
     """
 
     path: str
@@ -78,7 +78,7 @@ class Access:
     user: int
     is_secret: bool = False
     is_writable: bool = True
-    is_collection: bool = False
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +154,13 @@ def judge_access(accesses: Sequence[Access]) -> Iterator[Finding]:
 
 def _judge_one(access: Access) -> Iterator[Finding]:
     open_bits = access.mode & ~access.wanted & 0o077
-    if access.is_collection:
+    if access.is_whole:
         # Also root's: `sudo syncd sync` leaves such files, and they are the user's to edit.
         if access.owner != access.user != 0:
             yield found(
                 "permissions.collection", path=access.path, owner=access.owner, user=access.user
             )
-    elif access.owner not in (access.user, 0) and access.user != 0:
+    elif _is_anothers(access):
         yield found("permissions.owner", path=access.path, owner=access.owner, user=access.user)
     elif not access.is_writable:
         yield found("permissions.readonly", path=access.path)
@@ -171,6 +171,12 @@ def _judge_one(access: Access) -> Iterator[Finding]:
             mode=f"{access.mode:03o}",
             wanted=f"{access.wanted:03o}",
         )
+
+
+def _is_anothers(access: Access) -> bool:
+    """Return whether another user has what syncd needs; root may have what syncd can change."""
+    is_shared = access.owner == 0 and access.is_writable
+    return access.user not in (0, access.owner) and not is_shared
 
 
 def judge_watching(watching: Watching) -> Finding:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.doctor.machine import Access, Complaint, FileSystem, UnitFile, Watching
 from syncd.errors import BadSyntax, FileProblem, SyncdError
+from syncd.folder.names import BLOBS
 from syncd.folder.root import OWN
 from syncd.model import RecordPath
 from syncd.trouble import at_home
@@ -84,7 +85,8 @@ def measure_access(
 ) -> list[Access]:
     """Measure the permissions of the folder, syncd's own files and `secrets`, if they exist.
 
-    Of each collection in scope, measure whose its directory and its files are.
+    Of each collection in scope, of `.syncd` and of `blobs`, measure whose the directory and its
+    files are.
     """
     own = root / OWN
     places = [
@@ -94,17 +96,18 @@ def measure_access(
         *((path, 0o600, True) for path in secrets),
     ]
     found = [access for place in places for access in _access(*place)]
-    return [*found, *(_collection(path) for path in _collections(root, in_scope))]
+    directories = (own, root / BLOBS, *_collections(root, in_scope))
+    return [*found, *(_whole(path) for path in directories if path.is_dir())]
 
 
-def _collection(directory: Path) -> Access:
-    """Measure a collection; if another user owns any file in it, name that user as owner."""
+def _whole(directory: Path) -> Access:
+    """Measure a directory; if another user owns any file in it, name that user as owner."""
     user = os.geteuid()
     other = user
     with suppress(OSError):
-        owners = (path.lstat().st_uid for path in (directory, *directory.iterdir()))
+        owners = (path.lstat().st_uid for path in (directory, *directory.rglob("*")))
         other = next((owner for owner in owners if owner != user), user)
-    return Access(str(directory), 0, 0o777, other, user, is_collection=True)
+    return Access(str(directory), 0, 0o777, other, user, is_whole=True)
 
 
 def _access(path: Path, wanted: int, is_secret: bool) -> Iterator[Access]:

@@ -53,22 +53,22 @@ class Batch:
         device = os.fstat(root).st_dev
         for directories, group in self._groups():
             with (
-                self._answering(group),
+                self._answering(root, group),
                 opened(root, directories, make=self.folder.disk) as directory,
             ):
                 for item, name in group:
-                    with self._answering([(item, name)]):
+                    with self._answering(root, [(item, name)]):
                         self._write(directory, item, name)
                 if os.fstat(directory).st_dev != device:
                     self._sync(directory)
-        with self._answering([(item, "") for item in self.items]):
+        with self._answering(root, [(item, "") for item in self.items]):
             self._sync(root)
 
     def place(self, root: int) -> None:
         """Rename every prepared file to its name, if the file there is the expected one."""
         disk = self.folder.disk
         for directories, group in self._groups():
-            with self._answering(group), opened(root, directories) as directory:
+            with self._answering(root, group), opened(root, directories) as directory:
                 placed = {
                     item.path: seen
                     for item, name in group
@@ -116,7 +116,7 @@ class Batch:
     def _place(self, directory: int, item: Replacement, name: str) -> Seen | None:
         """Place one file. Return None if that fails, and note the error as its result."""
         temp, new = self._temps[item.path], hashlib.sha256(item.content).digest()
-        with self._answering([(item, name)]):
+        with self._answering(directory, [(item, name)]):
             try:
                 check_spelt(directory, name)
                 seen = _seen(os.stat(temp, dir_fd=directory, follow_symlinks=False), new, item)
@@ -145,13 +145,13 @@ class Batch:
             self.folder.disk.unlink(directory, temp)
 
     @contextmanager
-    def _answering(self, group: Sequence[tuple[Replacement, str]]) -> Iterator[None]:
+    def _answering(self, place: int, group: Sequence[tuple[Replacement, str]]) -> Iterator[None]:
         """Note an error in the block as the result of each file of the group without one."""
         try:
             yield
         except (OSError, FileChanged, FileProblem) as error:
             for item, _ in group:
-                self.results.setdefault(item.path, translated(error, item.path, "written"))
+                self.results.setdefault(item.path, translated(error, item.path, "written", place))
 
 
 def _mode(directory: int, name: str) -> int | None:

@@ -15,7 +15,7 @@ from itertools import groupby
 from types import MappingProxyType
 
 from syncd.atproto.data import Record, encode
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import (
     CONTINUED,
@@ -121,7 +121,7 @@ def write_draft(folder: Folder, path: RecordPath, content: bytes) -> str:
         raise FileChanged(f"there is a draft of {path} already")
     with (
         folder.open() as root,
-        raise_as(relative, "written"),
+        raise_as(relative, "written", root),
         opened(root, directories, make=disk) as directory,
     ):
         disk.write(directory, temp, content, None)
@@ -142,7 +142,7 @@ def rewrite_draft(folder: Folder, relative: str, content: bytes, *, expect: File
     disk, temp = folder.disk, unfinished_name()
     with (
         folder.open() as root,
-        raise_as(printable(relative), "written"),
+        raise_as(printable(relative), "written", root),
         opened(root, directories) as directory,
     ):
         mode = stat.S_IMODE(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
@@ -194,7 +194,7 @@ def remove_draft(folder: Folder, relative: str, *, expect: FileStat) -> None:
     *directories, name = relative.split("/")
     with (
         folder.open() as root,
-        raise_as(printable(relative), "removed"),
+        raise_as(printable(relative), "removed", root),
         opened(root, directories) as directory,
     ):
         withdraw(folder.disk, directory, name, old=expect.digest)
@@ -316,7 +316,7 @@ def _rename(folder: Folder, old: str, new: str, expect: FileStat | None) -> None
     disk = folder.disk
     with (
         folder.open() as root,
-        raise_as(printable(old), "named"),
+        raise_as(printable(old), "named", root),
         opened(root, (collection,)) as directory,
         opened(directory, name.split("/")[:-1]) as source,
         opened(directory, inside, make=disk) as place,
@@ -338,7 +338,7 @@ def _drop_if_same(folder: Folder, relative: str, kept: str) -> bool:
     with (
         suppress(FileChanged),
         folder.open() as root,
-        raise_as(printable(relative), "named"),
+        raise_as(printable(relative), "named", root),
         opened(root, directories) as directory,
         opened(root, others) as beside,
     ):

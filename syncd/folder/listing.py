@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
 
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.folder import stamps
 from syncd.folder.names import CONTINUED
 from syncd.folder.read import RACY_NS

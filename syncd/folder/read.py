@@ -12,12 +12,12 @@ import stat
 from dataclasses import field
 
 from syncd.atproto.blob import may_misspell
-from syncd.atproto.cid import Cid
-from syncd.atproto.data import MAX_TEXT_BYTES
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.data import MAX_TEXT_BYTES, Record, cid_of
 from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain
-from syncd.forms import USUAL, Form, cid_of_text
+from syncd.forms import USUAL, Form, cid_of_text, meaning_at_once
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.values import dataclass
 
@@ -163,7 +163,7 @@ def read_record(
         return Problem(path, error.message, error.hint or FIX_HINT)
 
 
-def read_agreed(
+def read_meant(
     directory: int,
     name: str,
     path: RecordPath,
@@ -171,12 +171,13 @@ def read_agreed(
     *,
     seen_ns: int,
     form: Form = USUAL.default,
-) -> Seen | None:
-    """Read the record file `name`; return None unless it is the record `cid`.
+) -> tuple[Seen, Record] | None:
+    """Read the record file `name` and its record; return None unless it is the record `cid`.
 
     Nothing is asked about programs that have the file open: `cid` is no new content, and half of a
     save has no CID that was known before.
     """
+    collection = split_record_path(path)[0]
     try:
         descriptor = os.open(name, _READ, dir_fd=directory)
         try:
@@ -186,12 +187,14 @@ def read_agreed(
         finally:
             os.close(descriptor)
         # A write during the read makes another CID, or the content is the one that was asked for.
-        if cid_of_text(form, content, split_record_path(path)[0]) != cid:
+        meant = meaning_at_once(form, content, collection)
+        record = form.parse(content, collection) if meant is None else meant[1]
+        if (cid_of(record) if meant is None else cid_of_block(meant[0])) != cid:
             return None
     except (BadJson, BadData, FileProblem, OSError):
         return None
     digest = hashlib.sha256(content).digest()
-    return Seen(path, *_stamp(now), seen_ns, digest, cid)
+    return Seen(path, *_stamp(now), seen_ns, digest, cid), record
 
 
 def _read_watched(directory: int, name: str, known: Seen | None) -> tuple[bytes, FileStat, bool]:

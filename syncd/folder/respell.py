@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.errors import BadSyntax, FileChanged
 from syncd.folder.names import CONTINUED, file_name, parse_file_name
 from syncd.folder.replace import place_new

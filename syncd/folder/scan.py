@@ -10,8 +10,10 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import field
+from typing import Protocol
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.data import Record
 from syncd.folder.names import (
     ending_in,
     file_name,
@@ -24,7 +26,14 @@ from syncd.folder.read import Texts, os_problem
 from syncd.folder.root import SETTINGS, Directories, Folder, opened
 from syncd.folder.search.stubs import Stubs, describe
 from syncd.folder.spelling import is_spelt
-from syncd.folder.survey import EVERYWHERE, Notes, examine, list_misspelt, survey
+from syncd.folder.survey import (
+    EVERYWHERE,
+    Notes,
+    examine,
+    list_misspelt,
+    note_agreed,
+    survey,
+)
 from syncd.forms import ENDINGS, Forms
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.values import dataclass
@@ -83,6 +92,20 @@ class Look:
         )
 
 
+class Reader(Protocol):
+    """Another process that reads files of `agreed` while this one lists the folder."""
+
+    @property
+    def paths(self) -> Collection[RecordPath]:
+        """Return the records whose files it reads. Each can have one file only."""
+
+    def met(self, path: RecordPath, record: Record) -> None:
+        """Note a record that was read here, and is what was agreed."""
+
+    def results(self, seen_ns: int) -> Mapping[RecordPath, Seen]:
+        """Wait for it, and return those files that are what was agreed."""
+
+
 def everything(_: str) -> bool:
     """Return True: the scope of a mirror of all collections."""
     return True
@@ -97,6 +120,7 @@ def scan(
     now_ns: int,
     in_scope: Callable[[str], bool] = everything,
     agreed: Mapping[RecordPath, Cid] | None = None,
+    reader: Reader | None = None,
 ) -> Look:
     """Scan the whole folder, or only the files of `only`.
 
@@ -108,6 +132,7 @@ def scan(
         now_ns: The wall clock, in nanoseconds.
         in_scope: Whether a collection belongs to the mirror.
         agreed: What files probably are. These are all read, which costs less than to find it out.
+        reader: What reads some of them.
 
     A directory listing can miss a file that is replaced during the listing. So every path of
     `known` and `expected` that was not met is looked up by name before it counts as absent.
@@ -116,6 +141,8 @@ def scan(
         FolderWrong: The folder is missing, belongs to another mirror, or was replaced meanwhile.
     """
     notes = Notes(known, now_ns, folder.portable, folder.forms, agreed or {})
+    if reader is not None:
+        notes.beside, notes.met = reader.paths, reader.met
     covers = _within(in_scope)
     if only is not None:
         only = frozenset(path for path in only if covers(path))
@@ -124,6 +151,8 @@ def scan(
     with folder.open() as root:
         if only is None:
             survey(notes, root, in_scope)
+            if reader is not None and notes.left:
+                _take(notes, root, reader.results(now_ns))
             only = {path for path in (*known, *expected) if covers(path)}
             _look_up(notes, root, (path for path in only if notes.is_unmet(path)))
         else:
@@ -147,6 +176,30 @@ def scan(
 
 def _within(in_scope: Callable[[str], bool]) -> Callable[[RecordPath], bool]:
     return lambda path: in_scope(split_record_path(path)[0])
+
+
+def _take(notes: Notes, root: int, read: Mapping[RecordPath, Seen]) -> None:
+    """Note the files that another process read, as far as they were met; read the others."""
+    agreed, left = notes.agreed, notes.left
+    with Directories(root) as directories:
+        for path in left:
+            found = read.get(path)
+            if found is not None and found.cid == agreed[path]:
+                notes.seen[path] = found
+            else:
+                _take_left(notes, directories, path)
+
+
+def _take_left(notes: Notes, directories: Directories, path: RecordPath) -> None:
+    *parts, name = f"{split_record_path(path)[0]}/{notes.left[path]}".split("/")
+    try:
+        directory = directories.open(parts)
+        if not note_agreed(notes, directory, name, path, notes.agreed[path]):
+            _examine_in(notes, directory, path, name)
+    except FileNotFoundError:
+        return  # gone since the listing: each expected path is looked up by name
+    except OSError as error:
+        notes.problems[path] = os_problem(path, error)
 
 
 def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:

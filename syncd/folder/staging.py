@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeAlias
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.syntax import Rkey, is_nsid
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Rkey
 from syncd.errors import BadData
 from syncd.folder.disk import Disk
 from syncd.folder.names import file_name

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.syntax import Nsid, is_nsid
+from syncd.atproto.data import Record
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Nsid
 from syncd.errors import BadSyntax
 from syncd.folder.names import (
     CONTINUED,
@@ -21,7 +23,7 @@ from syncd.folder.names import (
     parse_file_name,
 )
 from syncd.folder.problems import printable
-from syncd.folder.read import Texts, is_current, kind_problem, os_problem, read_agreed, read_record
+from syncd.folder.read import Texts, is_current, kind_problem, os_problem, read_meant, read_record
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
 from syncd.forms import Form, Forms
@@ -45,7 +47,10 @@ class Notes:
 
     Attributes:
         names: The last part of the file's name of each record that may have several.
-        agreed: What files probably are, to be read again: see `read_agreed`.
+        agreed: What files probably are, to be read again: see `read_meant`.
+        beside: Records of `agreed` whose files another process reads.
+        left: Those files that were met, each with its name in its collection.
+        met: Is called with each record of `agreed` that was read here.
         misspelt: Files with the wrong name, each with the record it may have been meant for.
     """
 
@@ -54,6 +59,9 @@ class Notes:
     portable: bool
     forms: Forms
     agreed: Mapping[RecordPath, Cid] = field(default_factory=dict)
+    beside: Collection[RecordPath] = ()
+    met: Callable[[RecordPath, Record], None] | None = None
+    left: dict[RecordPath, str] = field(default_factory=dict)
     seen: dict[RecordPath, Seen] = field(default_factory=dict)
     problems: dict[RecordPath, Problem] = field(default_factory=dict)
     strays: list[Problem] = field(default_factory=list)
@@ -176,16 +184,29 @@ def _meet(
     cid = notes.agreed.get(path)
     try:
         if cid is not None and entry.is_file(follow_symlinks=False):
-            found = read_agreed(directory, entry.name, path, cid, seen_ns=notes.now_ns, form=form)
-            if found is not None:
-                if notes.is_only_file(path, entry.name):
-                    notes.seen[path] = found
+            if path in notes.beside:
+                notes.left[path] = name
+                return
+            if note_agreed(notes, directory, entry.name, path, cid):
                 return
         examine(notes, directory, entry.name, path, entry.stat(follow_symlinks=False))
     except FileNotFoundError:
         return  # gone since the listing: scan.py looks up every known path by name
     except OSError as error:
         notes.problems[path] = os_problem(path, error)
+
+
+def note_agreed(notes: Notes, directory: int, name: str, path: RecordPath, cid: Cid) -> bool:
+    """Note the file of `path` and return True, if it is the record `cid`."""
+    form = notes.forms.of(split_record_path(path)[0])
+    found = read_meant(directory, name, path, cid, seen_ns=notes.now_ns, form=form)
+    if found is None:
+        return False
+    if notes.is_only_file(path, name):
+        notes.seen[path] = found[0]
+        if notes.met is not None:
+            notes.met(path, found[1])
+    return True
 
 
 def _misspelt(

@@ -115,7 +115,7 @@ def write_many(
 
 def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
     """Remove one file, durably, if it is what `expect` says. Raises as `write` does."""
-    with folder.open() as root, raise_as(path, "removed"):
+    with folder.open() as root, raise_as(path, "removed", root):
         directories, name = _place_of(folder, root, path)
         with opened(root, directories) as directory:
             check_spelt(directory, name)
@@ -164,7 +164,7 @@ def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) ->
     disk = folder.disk
     with (
         folder.open() as root,
-        raise_as(path, "kept beside the folder"),
+        raise_as(path, "kept beside the folder", root),
         opened(root, directories, make=disk, mode=0o700) as directory,
     ):
         temp = unfinished_name()

@@ -13,6 +13,7 @@ from syncd.forms.forms import (
     block_at_once,
     cid_of_text,
     every_form,
+    meaning_at_once,
     read_plain,
     with_markdown,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "cid_of_text",
     "every_form",
     "lines_for",
+    "meaning_at_once",
     "read_plain",
     "with_markdown",
 ]

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 from syncd.atproto.cid import Cid, cid_of_block
-from syncd.atproto.compiled import block_of
+from syncd.atproto.compiled import block_of, meaning_of
 from syncd.atproto.data import Record, cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
@@ -85,6 +85,11 @@ def cid_of_text(form: Form, text: bytes, collection: str) -> Cid:
 def block_at_once(form: Form, text: bytes, collection: str) -> bytes | None:
     """Return the block of the record in a text in syncd's own style; None: `Form.parse` says it."""
     return block_of(text, collection) if form is JSON else None
+
+
+def meaning_at_once(form: Form, text: bytes, collection: str) -> tuple[bytes, Record] | None:
+    """Return what `block_at_once` does, and the record in that block."""
+    return meaning_of(text, collection) if form is JSON else None
 
 
 def read_plain(form: Form, text: bytes) -> Record | None:

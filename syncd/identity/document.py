@@ -13,6 +13,10 @@ from syncd.atproto.syntax import Did, Handle, parse_handle
 from syncd.errors import BadSyntax, IdentityError
 from syncd.values import dataclass
 
+_ADDRESS = (
+    "look for a proxy or a wrong address between syncd and the server of the document; the PLC "
+    "directory is that of --plc, SYNCD_PLC_URL, or plc in syncd.toml"
+)
 _PDS_TYPE = "AtprotoPersonalDataServer"
 
 
@@ -39,7 +43,7 @@ def read_document(body: bytes, did: Did) -> Document:
     """
     fields = _object(body, did)
     if fields.get("id") != did:
-        raise IdentityError(f"the DID document of {did} is for another DID")
+        raise IdentityError(f"the DID document of {did} is for another DID", hint=_ADDRESS)
     return Document(did, _handle(fields), _endpoint(fields, did), _key(fields, did))
 
 
@@ -49,7 +53,7 @@ def _object(body: bytes, did: Did) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise IdentityError(f"the DID document of {did} cannot be read")
+        raise IdentityError(f"the DID document of {did} cannot be read", hint=_ADDRESS)
     return fields
 
 

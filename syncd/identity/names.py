@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from syncd.atproto import xrpc
 from syncd.atproto.syntax import Did, Handle, parse_did
-from syncd.errors import BadAnswer, BadSyntax, IdentityError, NotFound, Unreachable
+from syncd.errors import BadSyntax, IdentityError, NotFound, PdsError, Unreachable
 from syncd.identity.web import Web
 
 TxtLookup: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
@@ -77,8 +77,12 @@ async def ask_pds(handle: Handle, pds: str, web: Web) -> Did:
     response = await web.get(pds, xrpc.resolve_handle(handle).target)
     try:
         xrpc.raise_for(response, is_write=False, now=time.time())
-    except (IdentityError, NotFound, BadAnswer):
-        raise IdentityError(f"{pds} does not know the handle {handle}", hint=_SPELLING) from None
+    except (IdentityError, PdsError) as error:
+        # For a handle that it cannot resolve, the reference PDS has no name but InvalidRequest.
+        if isinstance(error, IdentityError | NotFound) or response.status == 400:
+            message = f"{pds} does not know the handle {handle}"
+            raise IdentityError(message, hint=_SPELLING) from None
+        raise
     return xrpc.read_did(response)
 
 

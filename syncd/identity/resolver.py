@@ -141,6 +141,7 @@ class _Resolver:
         origin, target = self._document_url(did)
         response = await self._web.get(origin, target)
         _check_status(response, did, origin)
+        _check_form(response.body, did, origin)
         return read_document(response.body, did)
 
     def _document_url(self, did: Did) -> tuple[str, str]:
@@ -167,6 +168,7 @@ def _web_origin(host: str) -> str:
     return f"{'http' if is_localhost else 'https'}://{host}"
 
 
+_OTHER: Final = "try again later; a firewall, a proxy or a login page may have answered"
 _ON_THE_WAY = (401, 403, 404, 407, 408, 410, 429)
 
 
@@ -184,7 +186,7 @@ def _check_status(response: Response, did: Did, origin: str) -> None:
         form = " with a web page" if is_page else ""
         raise Unreachable(
             f"{origin} answered {response.status}{form} for {did}",
-            hint="try again later; a firewall, a proxy or a login page may have answered",
+            hint=_OTHER,
         )
     is_moved = 300 <= response.status < 400
     hints = ["syncd does not follow redirects of a DID document"] if is_moved else []
@@ -194,6 +196,16 @@ def _check_status(response: Response, did: Did, origin: str) -> None:
             "syncd.toml"
         )
     raise IdentityError(f"{origin} answered {response.status} for {did}", hint="; ".join(hints))
+
+
+def _check_form(body: bytes, did: Did, origin: str) -> None:
+    """Raise Unreachable for what no directory sends: it says nothing about the DID."""
+    start = body.lstrip()[:1]
+    if start != b"{":
+        what = "a web page" if start == b"<" else "something else"
+        raise Unreachable(
+            f"{origin} answered with {what} in place of the DID document of {did}", hint=_OTHER
+        )
 
 
 def _setting(name: str, url: str) -> Origin:

@@ -121,11 +121,14 @@ def _edited(
     else:
         on_notice(Notice(f"continuing the unfinished edit in {draft}"))
     edit(draft)
+    again = f"syncd resolve {conflict.path} --edit"
     try:
         text, cid = _read(draft.read_bytes(), form, collection, marked(merged, form))
+    except OSError as error:
+        hint = f"nothing was changed; begin again with: {again}"
+        raise SyncdError(f"the editor left no file: {error.strerror}", hint=hint) from error
     except BadJson as error:
         place = "" if error.line is None else f"line {error.line}, column {error.column}: "
-        again = f"syncd resolve {conflict.path} --edit"
         hint = f"nothing was changed; your text for {rkey} is in {draft}; continue with: {again}"
         raise SyncdError(f"{place}{error.message}", hint=hint) from error
     return text, cid

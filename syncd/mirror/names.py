@@ -17,9 +17,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
-from syncd.atproto.syntax import Rkey, is_nsid, parse_nsid
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Rkey, parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
+from syncd.folder.drafts import find_draft
 from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_paths
 from syncd.folder.root import OWN, Folder, find_root
 from syncd.folder.write import CONFLICTS
@@ -32,6 +34,8 @@ from syncd.values import dataclass
 from syncd.values.patterns import pattern
 
 _FILE = "file:"
+_LONG = 2
+"""The fewest characters of a key that one edit makes a likely slip of another."""
 _HINT_ONE = "name it as collection/rkey, by its file, or by its at:// URI"
 _HINT = "name it as collection/rkey, by its file, by its at:// URI, or by a pattern"
 
@@ -140,6 +144,7 @@ def unknown(workspace: Workspace, name: Name, otherwise: str = "") -> SyncdError
     `otherwise` is the hint where nothing in the folder or the repo is like it.
     """
     file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)
+    file = file or _draft_named(workspace, name)
     if file is None:
         meant = _near(workspace, name)
         hint = f"did you mean {shlex.quote(meant)}?" if meant else otherwise or _HINT
@@ -151,6 +156,12 @@ def unknown(workspace: Workspace, name: Name, otherwise: str = "") -> SyncdError
         hint = f"syncd publish {shlex.quote(name.text)}"
         return SyncdError(f"{name.text} is a draft, and no record yet", hint=hint)
     return SyncdError(f"{name.text} is not a record of this mirror", hint="syncd status --ignored")
+
+
+def _draft_named(workspace: Workspace, name: Name) -> str | None:
+    """Return the draft of a record that `name` means; None if there is none."""
+    found = (find_draft(workspace.folder, record) for record in name.records)
+    return next(filter(None, found), None)
 
 
 _PLACE = pattern(r"(?::\d+){1,2}:?$")
@@ -169,7 +180,9 @@ def _near(workspace: Workspace, name: Name) -> str | None:
     begin, stem = f"{near}/", rkey.rpartition(".")[0]
     found = (p.removeprefix(begin) for p in workspace.state.base() if p.startswith(begin))
     for known in found:
-        is_alike = known.casefold() == rkey.casefold() or is_one_edit(known, rkey)
+        # All keys of one letter are one edit from each other.
+        is_slip = len(rkey) >= _LONG and is_one_edit(known, rkey)
+        is_alike = known.casefold() == rkey.casefold() or is_slip
         if known in (rkey, stem) or is_alike:
             return begin + known
     return None

@@ -38,7 +38,11 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
     config = load_two_way(root)
     path = root / STATE_FILE
     part_from_log(path)
-    state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
+    state = (
+        open_state(path, is_checked=is_checked, to_look=True)
+        if path.exists()
+        else renewed(root, config)
+    )
     with checked(state, root, config):
         yield replace(workspace_of(root, config, state), suspicion=suspect(root, state))
 

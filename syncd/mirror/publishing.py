@@ -130,7 +130,7 @@ def choose(workspace: Workspace, names: Sequence[Name]) -> Chosen:
         whole = set() if found else named_whole(waiting, [name])
         more = {item.path for item in waiting if name.covers(item.path)} - set(name.records)
         if not (found or whole or more):
-            raise SyncdError(f"there is nothing to publish at {name.text}", hint="syncd status")
+            raise _nothing_at(name, every)
         drafts |= found
         records |= whole | more
         named |= whole
@@ -262,6 +262,13 @@ def check_writable(workspace: Workspace) -> None:
     """Raise FolderWrong if this mirror is read-only."""
     if workspace.config.read_only:
         raise FolderWrong(_READ_ONLY, hint=_READ_ONLY_HINT)
+
+
+def _nothing_at(name: Name, drafts: Sequence[str]) -> SyncdError:
+    folded = {draft.casefold(): draft for draft in drafts}
+    meant = next((folded[form.casefold()] for form in name.forms if form.casefold() in folded), "")
+    hint = f"did you mean {shlex.quote(meant)}?" if meant else "syncd status"
+    return SyncdError(f"there is nothing to publish at {name.text}", hint=hint)
 
 
 def means_draft(workspace: Workspace, name: Name, draft: str) -> bool:

@@ -34,6 +34,7 @@ from syncd.state.notes import (
     Trouble,
     Unwatched,
 )
+from syncd.trouble import find_cause
 from syncd.values import dataclass
 
 ANSWER_SECONDS = 0.5
@@ -55,6 +56,7 @@ class Standing:
 
     Attributes:
         pds: The URL of the PDS as it was resolved last; empty before the first sync.
+        unwritable: Why nothing can be written to the folder's disk, if its file system says so.
         doubted_rev: Why the newest commit of the repo is not believed; None if it is.
         doubt: Why this may not be where its state lived without a break; None without doubt.
         shared: The file-sync programs that carry its `.syncd` to other machines.
@@ -77,6 +79,7 @@ class Standing:
     pds: str
     folder: Path
     daemon: DaemonSeen
+    unwritable: Trouble | None
     doubted_rev: DoubtedRev | None
     doubt: Doubt | None
     shared: Sequence[Sharing]
@@ -102,7 +105,8 @@ class Standing:
         """True if something waits for a decision, or the daemon cannot continue by itself."""
         is_halted = self.daemon.phase == "halted" or self.doubted_rev is not None
         waiting = self.conflicts or self.problems or self.held
-        return is_halted or self.refused is not None or bool(waiting)
+        is_stuck = is_halted or self.unwritable is not None or self.refused is not None
+        return is_stuck or bool(waiting)
 
     @property
     def refused(self) -> Trouble | None:
@@ -135,6 +139,7 @@ def read_standing(workspace: Workspace) -> Standing:
         pds=pds,
         folder=workspace.root,
         daemon=daemon,
+        unwritable=_unwritable(workspace.root),
         doubted_rev=state.note(DoubtedRev),
         doubt=workspace.doubt,
         shared=shared,
@@ -155,6 +160,11 @@ def read_standing(workspace: Workspace) -> Standing:
         blobs=count_blobs(workspace),
         uploads=uploads_left(workspace, pds),
     )
+
+
+def _unwritable(root: Path) -> Trouble | None:
+    found = find_cause(root)
+    return None if found is None else Trouble(*found)
 
 
 def _daemon(workspace: Workspace) -> DaemonSeen:

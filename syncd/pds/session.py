@@ -289,7 +289,10 @@ class LiveSession:
         session = "syncd has no session for" if is_first else "the session has ended for"
         lack = "the PDS refused the password" if self._refused else "syncd knows no password"
         command, place = f"syncd login {self._did}", self._tokens.given_at()
-        if self._refused and place is not None:
+        if not self._refused:
+            # A CI has no terminal to log in at, and a secret that it lacks is an empty variable.
+            command += ", or put an app password into the variable SYNCD_PASSWORD"
+        elif place is not None:
             command = f"put an app password of this account into {place}"
         return CredentialsRefused(
             f"{session} {self._did}, and {lack}",

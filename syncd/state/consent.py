@@ -41,3 +41,19 @@ class Adoption(Note):
     def concerns(self, collection: str) -> bool:
         """Return whether new records of `collection` wait."""
         return self.collections is None or collection in self.collections
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBack(Note):
+    """What the settings kept in the folder at the last look at all of its files.
+
+    Attributes:
+        ignored: The text of `.syncdignore`; None if that was too long.
+        read_only: Whether the mirror was read-only.
+
+    Written with base; read by each cycle that would push. One that cannot be read is unknown.
+    """
+
+    kept_as = "kept-back"
+    ignored: str | None
+    read_only: bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -88,17 +89,28 @@ def explained(path: Path, error: Exception) -> SyncdError:
     if primary in _FULL or "No space" in str(error):
         return _full(path)
     closed = next((part for part in map(path.with_name, _names(path)) if _is_closed(part)), None)
-    is_writable = closed is None
-    if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and is_writable):
-        # SQLite says "disk I/O error" and "unable to open database file" of a full disk too.
-        trouble = None if primary in _BUSY else find_cause(path) or _tried(path)
-        if trouble is not None:
-            return FileProblem(f"{path} cannot be used: {trouble[0]}", hint=trouble[1])
+    # SQLite says "disk I/O error" and "unable to open database file" of a full disk too.
+    trouble = trouble_at(path) if primary in _REFUSALS - _BUSY else None
+    if trouble is not None:
+        return FileProblem(f"{path} cannot be used: {trouble[0]}", hint=trouble[1])
+    if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and closed is None):
         hint = "check the disk, the owner and the mode of .syncd; the next sync tries again"
         if closed is not None:
-            hint = f"check the owner and the mode of {closed}; the next sync tries again"
+            hint = f"{_to_open(closed)}; the next sync tries again"
         return FileProblem(f"{path} cannot be used: {error}", hint=hint)
     return StateDamaged(f"{path} is damaged: {error}", hint=REBUILT_HINT)
+
+
+def _to_open(file: Path) -> str:
+    """Return the command after which this user can write to `file`."""
+    user, name = os.geteuid(), shlex.quote(str(file))
+    # `sudo syncd sync` leaves files of root behind.
+    return f"chmod u+rw {name}" if file.stat().st_uid == user else f"sudo chown {user} {name}"
+
+
+def trouble_at(path: Path) -> tuple[str, str] | None:
+    """Return why the disk takes no more beside the database, and what to do; None if it does."""
+    return find_cause(path) or _tried(path)
 
 
 def _tried(path: Path) -> tuple[str, str] | None:

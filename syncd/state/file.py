@@ -27,6 +27,7 @@ from syncd.state.damage import (
     explained,
     explaining,
     set_aside,
+    trouble_at,
 )
 from syncd.state.note import Note
 from syncd.state.notes import Doubt
@@ -75,8 +76,8 @@ def create_state(path: Path, *, did: Did, marker: str) -> State:
     return State(_create(path, did, marker), path)
 
 
-def open_state(path: Path, *, is_checked: bool = True) -> State:
-    """Open a state file.
+def open_state(path: Path, *, is_checked: bool = True, to_look: bool = False) -> State:
+    """Open a state file; `to_look`: also where the disk is full, and then only to read.
 
     Whether its structure is whole takes time that grows with it. Who only looks need not ask: each
     row that is read is checked all the same, `is_checked` or not.
@@ -91,7 +92,13 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
         check = partial(_check, path, is_checked=is_checked)
         if _is_frozen(path):
             return State(_connect_frozen(path, _both(check, stand_in)), path)
-        return State(_connect(path, _both(check, prepare)), path)
+        try:
+            return State(_connect(path, _both(check, prepare)), path)
+        except sqlite3.OperationalError:
+            # SQLite needs a file beside this one to read it. Without a log it has all there is.
+            if not to_look or _has_log(path) or trouble_at(path) is None:
+                raise
+            return State(_connect_frozen(path, _both(check, stand_in)), path)
 
 
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
@@ -206,17 +213,20 @@ def _is_frozen(path: Path) -> bool:
 
     SQLite needs files of its own beside one in WAL mode, to write and to read.
     """
-    wal = path.with_name(f"{path.name}-wal")
     with suppress(OSError):
-        is_read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-        return is_read_only and not (wal.exists() and wal.stat().st_size)
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not _has_log(path)
     return False
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _connect_frozen(
     path: Path, prepare: Callable[[sqlite3.Connection], None]
 ) -> sqlite3.Connection:
-    """Open a connection to a file on a read-only file system; writes raise."""
+    """Open a connection to a file that nobody can write to; writes raise."""
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     return _prepared(sqlite3.connect(uri, uri=True, isolation_level=None), prepare)
 

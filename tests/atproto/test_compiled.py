@@ -11,13 +11,13 @@ import pytest
 
 from syncd.atproto import compiled
 from syncd.atproto.cid import cid_of_blob, cid_of_block
-from syncd.atproto.compiled import block_of, record_of, text_of
+from syncd.atproto.compiled import block_of, meaning_of, record_of, text_of
 from syncd.atproto.dagcbor import read_cbor
 from syncd.atproto.data import MAX_INTEGER, Record, decode, encode, from_json
 from syncd.atproto.inexact import file_of, written
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadData, BadJson
-from syncd.forms import USUAL, cid_of_text
+from syncd.forms import USUAL, cid_of_text, meaning_at_once
 from tests.chance import seeded, times
 
 from .values import nested
@@ -67,6 +67,7 @@ def test_a_plain_record_is_read_and_written_by_them() -> None:
     block = encode(PLAIN)
     assert text_of(block) == written(block) == file_of(block)
     assert block_of(written(block), HERE) == block
+    assert meaning_at_once(USUAL.default, written(block), HERE) == (block, PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +205,9 @@ def test_both_ways_give_the_same_block_text_and_verdict() -> None:
             found = block_of(text, HERE)
             assert found is None or found == slow_block(text)
             told["block"] += found is not None
+            meant = meaning_of(text, HERE)
+            assert (None if meant is None else meant[0]) == found
+            assert meant is None or repr(meant[1]) == repr(parse_record(text, HERE))
     # Else the test would say nothing of what they say.
     assert min(told.values()) > times(100_000) / 20
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.atproto.nsid import is_nsid
 from syncd.atproto.syntax import (
     AtUri,
-    is_nsid,
     is_rkey,
     make_tid,
     parse_at_identifier,

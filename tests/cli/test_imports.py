@@ -31,8 +31,7 @@ TAB = frozenset(
     | {"syncd.folder.top", "syncd.folder.top.nearest", "syncd.state", "syncd.state.peek"}
 )
 """The modules of syncd that every Tab may load. One that offers some kind of name may load more."""
-NAMES = frozenset({"syncd.atproto", "syncd.atproto.syntax", "syncd.errors"})
-NAMES |= {"syncd.values", "syncd.values.classes"}
+NAMES = frozenset({"syncd.atproto", "syncd.atproto.nsid"})
 """What tells whether a directory is a collection."""
 TABS: dict[str, frozenset[str]] = {
     "syncd stat": frozenset(),
@@ -45,7 +44,9 @@ TABS: dict[str, frozenset[str]] = {
     "syncd help tut": frozenset(),
     "syncd new com": NAMES,
     "syncd publish com": frozenset(),
-    "syncd lexicon show app": NAMES | {"syncd.lexicons", "syncd.lexicons.bundle"},
+    "syncd lexicon show app": NAMES
+    | {"syncd.lexicons", "syncd.lexicons.bundle", "syncd.values", "syncd.values.classes"}
+    | {"syncd.atproto.syntax", "syncd.errors"},
     "syncd logout did": frozenset(
         {"syncd.errors", "syncd.private", "syncd.private.directory", "syncd.trouble"}
     ),

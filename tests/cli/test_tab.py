@@ -103,6 +103,18 @@ def test_a_draft_in_a_directory_that_is_no_collection_is_not_offered(mirror: Pat
     assert OFFERS["publish"](mirror, "com.example") == ["com.example.note/first.draft.json"]
 
 
+def test_tab_offers_each_draft_once_and_nothing_else_by_whatever_mark_it_has(mirror: Path) -> None:
+    collection = mirror / "com.example.note"
+    drafts = ("+a.json", "+b.draft.json", "c.draft.md", "é.draft.json", "+.json")
+    others = (".draft.json", "a+b.json", "d.draft.txt", "e.draft.json~", "+f", "x\ny.draft.json")
+    for name in (*drafts, *others, "z.draft.draft.json"):
+        (collection / name).touch()
+    (collection / os.fsdecode(b"\xff.draft.json")).touch()
+    offered = [path.partition("/")[2] for path in OFFERS["publish"](mirror, "com.example.note/")]
+    assert offered == sorted((*drafts, "first.draft.json", "z.draft.draft.json"))
+    assert OFFERS["publish"](mirror, "com.example.note/c") == ["com.example.note/c.draft.md"]
+
+
 def environ_of(mirror: Path) -> dict[str, str]:
     top = mirror.parent
     return {

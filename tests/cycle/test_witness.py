@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -14,6 +15,7 @@ from syncd.cycle import witness
 from syncd.cycle.witness import suspect, take_place
 from syncd.mirror.held import decide_held
 from syncd.model import Choice, Decision, Kind, RecordPath, Report
+from syncd.private import state_directory
 from syncd.state import History, open_state
 from syncd.state.notes import Doubt, Witness
 from tests.rigs.device import Device, World
@@ -256,6 +258,19 @@ async def test_a_file_that_is_half_there_keeps_the_doubt(seat: Seat) -> None:
     (root / f"{NAMES[5]}.json").write_text('{"$type": "com.exa')
     assert (await synced(seat, root)).problems
     assert doubt(root) is not None
+    (root / f"{NAMES[5]}.json").unlink()
+    assert [item.path for item in (await synced(seat, root)).held] == [NAMES[5]]
+
+
+async def test_a_collection_that_cannot_be_listed_keeps_the_doubt(seat: Seat) -> None:
+    root = copy(await lived(seat), seat.world.tmp_path / "copy")
+    notes = root / "com.example.note"
+    aside = notes.rename(root / "aside")
+    notes.write_text("in the way")
+    await synced(seat, root)
+    assert doubt(root) is not None
+    notes.unlink()
+    aside.rename(notes)
     (root / f"{NAMES[5]}.json").unlink()
     assert [item.path for item in (await synced(seat, root)).held] == [NAMES[5]]
 
@@ -506,8 +521,16 @@ async def test_a_kill_at_any_step_of_the_witness_raises_no_doubt(
     assert step >= 6
 
 
+def forget_turn() -> None:
+    """What is kept outside is of a version of syncd that knew no turns."""
+    for file in (state_directory() / witness.DIRECTORY).iterdir():
+        kept = json.loads(file.read_text())
+        file.write_text(json.dumps({**kept, "turn": 0}))
+
+
+@pytest.mark.parametrize("knows_turns", [True, False])
 async def test_a_kill_at_any_step_of_the_witness_keeps_a_doubt(
-    seat: Seat, monkeypatch: pytest.MonkeyPatch
+    seat: Seat, monkeypatch: pytest.MonkeyPatch, knows_turns: bool
 ) -> None:
     root = await lived(seat)
     backup = copy(root, seat.world.tmp_path / "backup")
@@ -515,6 +538,8 @@ async def test_a_kill_at_any_step_of_the_witness_keeps_a_doubt(
     step = 0
     while True:
         restore_own_in_place(backup, root)
+        if not knows_turns:
+            forget_turn()
         (root / f"{NAMES[0]}.json").unlink(missing_ok=True)
         if not killed_at(step, seat, root, monkeypatch):
             break

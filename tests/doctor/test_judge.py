@@ -119,11 +119,13 @@ ACCESSES: list[tuple[Access, str]] = [
     (replace(SECRET, mode=0o400), "permissions.ok"),
     (replace(FINE, owner=1001), "permissions.owner"),
     (replace(FINE, owner=0), "permissions.ok"),
+    (replace(FINE, owner=0, is_writable=False), "permissions.owner"),
+    (replace(FINE, owner=1001, user=0, is_writable=False), "permissions.readonly"),
     (replace(FINE, owner=1001, user=0), "permissions.ok"),
-    (replace(FINE, is_collection=True), "permissions.ok"),
-    (replace(FINE, owner=0, is_collection=True), "permissions.collection"),
-    (replace(FINE, owner=1001, is_collection=True), "permissions.collection"),
-    (replace(FINE, owner=1001, user=0, is_collection=True), "permissions.ok"),
+    (replace(FINE, is_whole=True), "permissions.ok"),
+    (replace(FINE, owner=0, is_whole=True), "permissions.collection"),
+    (replace(FINE, owner=1001, is_whole=True), "permissions.collection"),
+    (replace(FINE, owner=1001, user=0, is_whole=True), "permissions.ok"),
     (replace(FINE, wanted=0o777, mode=0o777), "permissions.ok"),
 ]
 

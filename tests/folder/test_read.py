@@ -17,7 +17,7 @@ from syncd.atproto.data import cid_of
 from syncd.errors import FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain, printable
-from syncd.folder.read import IDLE_NS, Texts, is_at_rest, read_agreed, read_file, read_record
+from syncd.folder.read import IDLE_NS, Texts, is_at_rest, read_file, read_meant, read_record
 from syncd.model import Problem, RecordPath, Seen
 
 
@@ -150,7 +150,9 @@ def test_a_file_is_what_was_agreed_only_if_it_is_whole_and_means_it(tmp_path: Pa
     with opened(tmp_path) as directory:
 
         def read(name: str) -> Seen | None:
-            return read_agreed(directory, name, path, agreed, seen_ns=5)
+            found = read_meant(directory, name, path, agreed, seen_ns=5)
+            assert found is None or found[1] == {"$type": "com.example.note", "a": 1}
+            return None if found is None else found[0]
 
         for other in others:
             (tmp_path / "x").write_bytes(other)

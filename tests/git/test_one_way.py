@@ -674,6 +674,27 @@ def published(site: Site, path: str) -> object:
     return record and (record["image"], record["n"])
 
 
+async def test_pictures_that_a_blobless_clone_lacks_come_in_one_request_for_each_commit(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [f"{COLLECTION}/n{n}" for n in range(9)]
+    for content in ("before", "after"):
+        for path in paths:
+            name = f"pictures/{path.rpartition('/')[2]}.txt"
+            site.write(name, f"{content} {path}")
+            site.write(f"{path}.json", json.dumps({"image": NAMED | {"$file": name}}))
+        site.push()
+        if content == "before":
+            await site.job()
+    job, trace = site.clone("--filter=blob:none", "--no-checkout"), site.tmp_path / "trace"
+    job.git("checkout", "--quiet", "HEAD", "--", f"{site.prefix}syncd.toml")
+    monkeypatch.setenv("GIT_TRACE", str(trace))
+    done = await site.publish(job)
+    assert len(done.report.pushed) == len(paths)
+    # Records, which are the same in both commits, and the pictures of each.
+    assert trace.read_text(encoding="utf-8").count("built-in: git fetch") == 3
+
+
 async def test_a_key_that_names_a_file_may_be_spelt_with_escapes(site: Site) -> None:
     ref = picture(site)
     site.write(f"{ONE}.json", json.dumps({"image": NAMED, "n": 1}).replace("$file", r"\u0024file"))

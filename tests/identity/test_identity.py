@@ -381,10 +381,12 @@ async def test_dids_that_atproto_does_not_use_are_asked_of_nobody(did: str) -> N
         (httpx.ConnectError("no route"), Unreachable),
         (httpx.ReadTimeout("slow"), Unreachable),
         (redirect("https://evil.example.com/doc"), IdentityError),
-        (httpx.Response(200, text="<html>"), IdentityError),
-        (httpx.Response(200, text="[]"), IdentityError),
-        (httpx.Response(200, text="[" * 100_000), IdentityError),
-        (httpx.Response(200, content=b"\xff"), IdentityError),
+        (httpx.Response(200, text="<html>"), Unreachable),
+        (httpx.Response(200, text="[]"), Unreachable),
+        (httpx.Response(200, text="[" * 100_000), Unreachable),
+        (httpx.Response(200, content=b"\xff"), Unreachable),
+        (httpx.Response(200, content=b""), Unreachable),
+        (httpx.Response(200, text="{"), IdentityError),
         (httpx.Response(200, text=json.dumps(document()) + " " * 300_000), IdentityError),
         (httpx.Response(200, json=document(OTHER)), IdentityError),
         (httpx.Response(200, json=document(OTHER, verificationMethod=[NEAR])), IdentityError),
@@ -405,7 +407,7 @@ async def test_dids_that_atproto_does_not_use_are_asked_of_nobody(did: str) -> N
         (httpx.Response(200, json=at_endpoint(None)), IdentityError),
         (httpx.Response(200, json=at_endpoint({})), IdentityError),
     ],
-    ids=range(32),
+    ids=range(34),
 )
 async def test_a_document_that_cannot_be_trusted_makes_no_account(
     reply: httpx.Response | Exception, error: type[SyncdError]
@@ -495,9 +497,16 @@ async def test_a_named_pds_does_not_need_a_document_with_one() -> None:
 
 async def test_a_handle_that_the_named_pds_does_not_know_does_not_resolve() -> None:
     target = f"{PDS}/xrpc/com.atproto.identity.resolveHandle?handle={HANDLE}"
-    unknown = {target: httpx.Response(400, json={"error": "HandleNotFound", "message": "no"})}
-    with pytest.raises(IdentityError):
-        await ask(HANDLE, plc() | unknown, TXT, pds=PDS)
+    for name in ("HandleNotFound", "InvalidRequest"):
+        unknown = {target: httpx.Response(400, json={"error": name, "message": "no"})}
+        with pytest.raises(IdentityError):
+            await ask(HANDLE, plc() | unknown, TXT, pds=PDS)
+    # Another one answered, and knows nothing of handles.
+    elsewhere = {target: httpx.Response(302, headers={"location": "https://wifi.example.com/"})}
+    with pytest.raises(SyncdError) as caught:
+        await ask(HANDLE, plc() | elsewhere, TXT, pds=PDS)
+    assert not isinstance(caught.value, IdentityError)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("url", ["http://plc.example.com", "plc.example.com", "https://x/y", ""])

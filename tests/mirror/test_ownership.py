@@ -40,10 +40,15 @@ def test_root_in_the_folder_of_another_user_is_warned(folder: Path, place: str) 
 
 
 @needs_root
-@pytest.mark.parametrize("theirs", [NOTES, f"{NOTES}/one.json"])
-def test_a_collection_with_files_of_root_is_a_finding(
+@pytest.mark.parametrize(
+    "theirs", [NOTES, f"{NOTES}/one.json", ".syncd/history.db", ".syncd/conflicts/x", "blobs/x.png"]
+)
+def test_a_directory_with_files_of_root_is_a_finding_with_the_command_that_gives_them_back(
     folder: Path, theirs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in (".syncd/history.db", ".syncd/conflicts/x", "blobs/x.png"):
+        (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / name).touch(mode=0o600)
     for path in (folder, *folder.rglob("*")):
         os.chown(path, SOMEBODY, SOMEBODY)
     monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
@@ -55,6 +60,9 @@ def test_a_collection_with_files_of_root_is_a_finding(
     assert names() == ["permissions.ok"]
     os.chown(folder / theirs, 0, 0)
     assert names() == ["permissions.collection"]
+    (finding,) = judge_access(measure_access(folder, (), lambda name: name == NOTES))
+    top = folder / theirs.partition("/")[0]
+    assert finding.fix == f"sudo chown -R {SOMEBODY} {top}"
 
 
 @needs_root

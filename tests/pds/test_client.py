@@ -767,6 +767,7 @@ async def test_with_neither_session_nor_password_the_next_step_is_named() -> Non
         with pytest.raises(CredentialsRefused) as caught:
             await pds.put(UPDATE)
     assert "syncd login" in caught.value.hint
+    assert "SYNCD_PASSWORD" in caught.value.hint
     assert script.asked == []
 
 

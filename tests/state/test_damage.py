@@ -314,7 +314,10 @@ def test_a_file_of_the_state_that_may_not_be_written_is_named_and_is_no_damage(
     refused.sqlite_errorcode = sqlite3.SQLITE_READONLY
     error = explained(path, refused)
     assert isinstance(error, FileProblem)
-    assert str(closed) in error.hint
+    assert f"chmod u+rw {closed}" in error.hint
+    monkeypatch.setattr(os, "geteuid", lambda: 1001)
+    another = explained(path, refused)
+    assert f"sudo chown 1001 {closed}" in (another.hint or "")
     closed.unlink()
     assert isinstance(explained(path, refused), StateDamaged), "nothing else forbids it"
 

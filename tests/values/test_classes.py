@@ -98,6 +98,14 @@ def all_of(kind: Any, one: list[object], two: list[object]) -> list[object]:  # 
     return [kind.__match_args__, kind.__name__, *map(outcome, looks), *SEEN]
 
 
+@pytest.mark.parametrize("by", [dataclass, dataclasses.dataclass])
+def test_a_field_that_is_not_compared_makes_no_difference(by: Any) -> None:  # noqa: ANN401
+    uncompared = next(n for n, make in enumerate(FIELDS) if getattr(make(), "compare", 1) is False)
+    kind = made(by, [None, uncompared], OPTIONS[0], after=False)
+    assert kind(1, 2) == kind(1, 3) != kind(2, 3)
+    assert hash(kind(1, 2)) == hash(kind(1, 3))
+
+
 def changed(value: Any) -> object:  # noqa: ANN401
     value.first = 12
     return repr(value)

@@ -40,7 +40,7 @@ _CID_V0 = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}")
 _BASE32 = re.compile(r"b[a-z2-7]+")
 _COMMON_CID = re.compile(r"baf[ky]rei[a-h][a-z2-7]{50}[aeimquy4]")
 _COMMON_AT_URI = re.compile(
-    r"at://did:plc:[a-z2-7]{24}/[a-z]{1,20}\.[a-z]{1,20}\.[a-z]{1,20}\.[a-zA-Z]{1,20}/[a-z0-9]{1,20}"
+    r"at://did:plc:[a-z0-9]{24}/[a-z]{1,20}\.[a-z]{1,20}\.[a-z]{1,20}\.[a-zA-Z]{1,20}/[a-z0-9]{1,20}"
 )
 _COMMON_LANGUAGE = re.compile(r"[a-z]{2}(?:-[A-Z]{2})?")
 """Nearly all of their kind have these forms, and one match is faster than all the rules."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from difflib import unified_diff
-from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +21,7 @@ from syncd.cli.arguments.places import standing
 from syncd.cli.screen.changes import Line, changes
 from syncd.cli.screen.output import (
     cid_json,
+    grouped,
     many,
     problem_json,
     say,
@@ -96,8 +96,7 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         differences = [_json(difference) for difference in found]
         say_json({"differences": differences, "problems": list(map(problem_json, problems))})
         return
-    for (verdict, reason, _), group in groupby(found, _kind):
-        alike = list(group)
+    for (verdict, reason, _), alike in grouped(found, _kind):
         count = f", {many(len(alike), 'record')}" if len(alike) > 1 else ""
         say(f"{verdict}{count}: {reason}")
         for difference in alike:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from syncd.budget import DAY, HOUR
 from syncd.cli.screen.output import say_lines
+from syncd.cli.screen.visible import visible
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem
@@ -52,7 +54,8 @@ def metrics(directory: Path, output: Path | None) -> None:
       syncd -C ~/notes metrics --output /var/lib/node_exporter/notes.prom
     """
     with open_files(directory) as files:
-        labels = {"did": files.config.did, "folder": str(files.root)}
+        # What cannot be shown would be shown in escapes that Prometheus does not know.
+        labels = {"did": files.config.did, "folder": visible(str(files.root))}
         samples = list(_of_state(files))
     answer = ask_daemon(directory, "status", StatusAnswer)
     text = render([*samples, *_of_daemon(answer)], labels)
@@ -116,11 +119,17 @@ def _escape(value: str) -> str:
 
 
 def _replace(output: Path, text: str) -> None:
+    """Replace a file as a whole. Raises FileProblem, also for a device or a pipe, which stay."""
+    hint = "name another file with --output"
+    if output.exists() and not output.is_file():
+        raise FileProblem(f"{output} is not a file that can be replaced", hint=hint)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(output)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        # What kept it from being written can keep it from being removed.
+        with suppress(OSError):
+            temporary.unlink()
         message = f"{output} cannot be written: {error.strerror}"
-        raise FileProblem(message, hint="name another file with --output") from None
+        raise FileProblem(message, hint=hint) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from syncd.cli.commands.publish import publish_all
 from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import say, say_json, tell
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadData, BadJson, FileProblem
+from syncd.errors import BadData, BadJson, BadSyntax, FileProblem
 from syncd.folder.names import record_of_draft
 from syncd.forms import Form
 from syncd.forms.imported import import_post
@@ -61,7 +62,7 @@ def new(
     """
     with open_files(directory) as workspace:
         named, key = place_named(workspace, collection, standing(directory))
-        nsid = parse_nsid(named)
+        nsid = _collection(workspace, directory, named)
         _question(workspace, directory, nsid)
         form = workspace.folder.forms.of(nsid)
         content = _content(workspace, nsid, source, form)
@@ -81,6 +82,23 @@ def new(
     carry_out(directory, as_json, {"published": done}, acted_on=acted_on)
 
 
+def _collection(workspace: Workspace, directory: Path, named: str) -> Nsid:
+    """Parse a collection. Raises BadSyntax; of a namespace, it names the collections below it."""
+    try:
+        return parse_nsid(named)
+    except BadSyntax as error:
+        namespace = named.rstrip(".")
+        inside = with_records(workspace, names_below(namespace, offer_lexicons(directory, "")))
+        if not inside:
+            raise
+        hint = f"name a collection; below {namespace} are {_some(inside)}"
+        raise BadSyntax(error.message, hint=hint) from None
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+
+
 def _question(workspace: Workspace, directory: Path, collection: Nsid) -> None:
     """Ask whether another collection was meant, if this one is unknown; make it all the same.
 
@@ -95,8 +113,7 @@ def _question(workspace: Workspace, directory: Path, collection: Nsid) -> None:
         unknown = f"syncd: the lexicon {collection} describes no records"
         where, namespace = "beside", collection.rpartition(".")[0]
     if inside := with_records(workspace, names_below(namespace, known)):
-        more = ", …" if len(inside) > _NAMED else ""
-        tell(f"{unknown}; collections {where} it: {', '.join(inside[:_NAMED])}{more}")
+        tell(f"{unknown}; collections {where} it: {_some(inside)}")
         tell("  next: if you meant one of these, delete this draft, then syncd new COLLECTION")
     elif (meant := near_name(collection, known)) is not None:
         tell(f"{unknown}: did you mean {meant}?")

@@ -36,6 +36,7 @@ STEPS_SINCE: Final = 254
 
 _SOURCES: Final = (Path(__file__).parents[2] / "units", Path(__file__).parents[3] / "systemd")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*")
+_ODD: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SEARCHED: Final = (Path("/usr/local/bin"), Path("/usr/bin"))
 _HIDDEN: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 
@@ -74,6 +75,13 @@ class Unit:
     def drop_in(self) -> Path:
         """Return the file of the drop-in."""
         return self.directory / f"{self.name}.d" / "folder.conf"
+
+    def is_installed(self) -> bool:
+        """Return whether `install` has left something of it; the template may be of others."""
+        if not self.instance:
+            return self.file.exists()
+        wants = self.directory.glob("*.wants")
+        return self.drop_in.exists() or any(os.path.lexists(at / self.name) for at in wants)
 
 
 @click.group(cls=Suggesting)
@@ -145,12 +153,23 @@ def install(
 def uninstall(directory: Path, system: bool, of_all: bool, timer: bool) -> None:
     """Stop the service, disable it, and remove what `install` wrote. The mirror stays as it is.
 
+    With -C it also removes the service of a folder that was deleted or moved since.
+
     \b
     Example:
       syncd -C ~/notes service uninstall
     """
-    unit = _unit_of(directory, system, of_all, timer)
+    try:
+        unit = _unit_of(directory, system, of_all, timer)
+    except FolderWrong:
+        gone = None if system else _unit_of_gone(directory)
+        if gone is None:
+            raise
+        unit = gone
     _check_manager(unit)
+    if not unit.is_installed():
+        say(f"{unit.name} is not installed")
+        return
     if unit.file.exists():
         _systemctl(unit, "disable", "--now", unit.name)
     shutil.rmtree(unit.drop_in.parent, ignore_errors=True)
@@ -193,7 +212,9 @@ def status(directory: Path, system: bool, of_all: bool, timer: bool, as_json: bo
         say(f"reports  {found.get('StatusText') or 'nothing'}")
         say(f"restarts {found.get('NRestarts', '0')}")
         if not is_current:
-            say("the unit file is missing or outdated: another version of syncd wrote it")
+            is_here = unit.is_installed()
+            old = "the unit file is missing or outdated: another version of syncd wrote it"
+            say(old if is_here else "the service is not installed")
             options = (" --system" * system, " --all" * of_all, " --timer" * timer)
             say(f"  next: syncd service install{''.join(options)}")
     raise click.exceptions.Exit(0 if state in ("active", "reloading") else NOT_RUNNING)
@@ -284,6 +305,15 @@ def _user_unit(root: Path) -> Unit:
     return Unit(template, escape(str(root)), directory, ("--user",), override)
 
 
+def _unit_of_gone(directory: Path) -> Unit | None:
+    """Return the installed unit of a folder that is no mirror any more; None if there is none."""
+    # `resolve` would follow links, and a folder may have been installed by either path.
+    spelled = os.path.abspath(directory)  # noqa: PTH100
+    places = dict.fromkeys((spelled, os.path.realpath(directory)))
+    units = (_user_unit(Path(place)) for place in places)
+    return next((unit for unit in units if unit.is_installed()), None)
+
+
 def _user_units() -> Path:
     config = Path(os.environ.get("XDG_CONFIG_HOME") or at_home("~") / ".config")
     return config / "systemd" / "user"
@@ -311,7 +341,7 @@ def make_list(directory: Path) -> None:
 def escape(path: str) -> str:
     """Escape a path for the name of a unit, as `systemd-escape --path` does."""
     plain = re.sub(r"/+", "/", path).strip("/")
-    octets = (chr(byte) for byte in plain.encode())
+    octets = (chr(byte) for byte in os.fsencode(plain))
     escaped = (
         "-" if c == "/" else c if re.fullmatch(r"[A-Za-z0-9:_.]", c) else f"\\x{ord(c):02x}"
         for c in octets
@@ -324,6 +354,9 @@ def _quoted(text: str) -> str:
     """Quote one word for a command line in a unit (systemd.service(5))."""
     for special, written in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
         text = text.replace(special, written)
+    # A line ends at a line feed, and systemd ignores one that is not UTF-8.
+    for odd in set(_ODD.findall(text)):
+        text = text.replace(odd, "".join(f"\\x{byte:02x}" for byte in os.fsencode(odd)))
     return f'"{text}"' if re.search(r"[\s\"'\\;]", text) else text
 
 

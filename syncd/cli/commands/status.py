@@ -168,6 +168,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "account": {"did": found.did, "handle": found.handle, "pds": found.pds or None},
         "folder": str(found.folder),
         "daemon": plain(found.daemon),
+        "disk": plain(found.unwritable),
         "doubted_rev": plain(found.doubted_rev),
         "doubt": None if found.doubt is None else {"reason": found.doubt.reason, "hint": HINT},
         "shared": [{"reason": one.reason, "hint": one.hint} for one in found.shared],
@@ -226,15 +227,7 @@ def _say(found: Mapping[str, Any]) -> None:
         _fact(f"         {daemon['trouble']['message']}")
         if daemon["trouble"]["hint"]:
             _fact(f"         next: {daemon['trouble']['hint']}")
-    if found["doubted_rev"]:
-        _fact(f"repo     {found['doubted_rev']['reason']}")
-        _fact(f"         next: {found['doubted_rev']['hint']}")
-    if found["doubt"]:
-        _fact(f"doubt    {found['doubt']['reason']}")
-        _fact(f"         next: {found['doubt']['hint']}")
-    for shared in found["shared"]:
-        _fact(f"shared   {shared['reason']}")
-        _fact(f"         next: {shared['hint']}")
+    _say_warnings(found)
     if found["watch"]:
         _fact(f"watch    looks every few seconds: {found['watch']['problem']}")
         _fact(f"         next: {found['watch']['hint']}")
@@ -252,6 +245,17 @@ def _say(found: Mapping[str, Any]) -> None:
     if found["last_cycle"]:
         _fact(f"last     {found['last_cycle']['at']}")
         _say_refusal(found["last_cycle"]["refused"])
+
+
+def _say_warnings(found: Mapping[str, Any]) -> None:
+    said = [("repo", found["doubted_rev"]), ("doubt", found["doubt"])]
+    said += [("shared", shared) for shared in found["shared"]]
+    if found["disk"]:
+        said.insert(0, ("disk", {"reason": found["disk"]["message"], **found["disk"]}))
+    for name, warning in said:
+        if warning:
+            _fact(f"{name:<8} {warning['reason']}")
+            _fact(f"         next: {warning['hint']}")
 
 
 def _say_refusal(refused: Mapping[str, str] | None) -> None:

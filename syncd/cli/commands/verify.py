@@ -62,10 +62,10 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
         account = known_account(files.state, files.config)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
-        with counting(files, files.state.collection_sizes()) as count:
-            found = verify_mirror(files, account)
+        with counting(files, files.state.collection_sizes()) as beside:
+            found = verify_mirror(files, account, beside)
             blobs, missing = blob_findings(files)
-            lexicons = count()
+            lexicons = beside.count()
         more = (*_doubt_findings(files.doubt), *_history_findings(files.history), *missing)
         found = replace(found, findings=(*found.findings, *more))
         head = files.state.head()

@@ -109,6 +109,7 @@ def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, Text]]
         ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
         *_trouble(found["daemon"]["trouble"]),
+        *_message("disk", found["disk"]),
         *_warning("repo", found["doubted_rev"]),
         *_warning("doubt", found["doubt"]),
         *(row for shared in found["shared"] for row in _warning("shared", shared)),
@@ -127,7 +128,7 @@ def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, Text]]
     if last:
         done = _done(last, is_open=is_open or bool(found["waiting"]))
         rows.append(("last", _text(f"{local_of(last['at'])}, {done} in {last['seconds']:.1f} s")))
-        rows += _refusal(last.get("refused"))
+        rows += _message("refused", last.get("refused"))
     return rows
 
 
@@ -157,9 +158,9 @@ def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, Text]]:
     return [("", _text(trouble["message"], style="yellow")), *hint]
 
 
-def _refusal(refused: Mapping[str, str] | None) -> list[tuple[str, Text]]:
-    said = None if refused is None else {"reason": refused["message"], "hint": refused["hint"]}
-    return _warning("refused", said)
+def _message(name: str, said: Mapping[str, str] | None) -> list[tuple[str, Text]]:
+    found = None if said is None else {"reason": said["message"], "hint": said["hint"]}
+    return _warning(name, found)
 
 
 def _warning(name: str, said: Mapping[str, str] | None) -> list[tuple[str, Text]]:

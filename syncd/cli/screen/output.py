@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from syncd.cli.cells import broken
 from syncd.cli.screen.colour import has_colour
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from syncd.cli.screen.changes import Line
     from syncd.mirror.notices import Notice
     from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 NEEDS_A_PERSON = 3
 """The exit code if the command is done, but an item waits for a person."""
@@ -311,8 +314,16 @@ def say_waiting(
         say(f"  next: {hints.held}")
 
 
+def grouped(items: Iterable[T], kind: Callable[[T], K]) -> Iterable[tuple[K, list[T]]]:
+    """Return all items of each kind, next to each other or not, in the order of the first ones."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(kind(item), []).append(item)
+    return groups.items()
+
+
 def held_alike(held: Sequence[Held]) -> Iterator[tuple[str, str, list[Held]]]:
-    """Yield a name, a reason and the changes of each run with one collection and one reason.
+    """Yield a name, a reason and the changes of each group with one collection and one reason.
 
     More than LINES of them have the name of their collection; fewer come one by one.
     """
@@ -320,8 +331,7 @@ def held_alike(held: Sequence[Held]) -> Iterator[tuple[str, str, list[Held]]]:
     def kind(item: Held) -> tuple[str, str]:
         return item.path.partition("/")[0], item.reason
 
-    for (collection, reason), run in groupby(held, kind):
-        alike = list(run)
+    for (collection, reason), alike in grouped(held, kind):
         if len(alike) > LINES:
             yield f"{len(alike)} records of {collection}", reason, alike
         else:

@@ -59,7 +59,8 @@ def _causes(mirror: Mapping[str, Any]) -> list[str]:
     status = mirror["status"] or {}
     last = status.get("last_cycle") or {}
     doubts = [status.get("doubt"), status.get("doubted_rev")]
-    said = [mirror["error"], (status.get("daemon") or {}).get("trouble"), last.get("refused")]
+    daemon = status.get("daemon") or {}
+    said = [mirror["error"], daemon.get("trouble"), status.get("disk"), last.get("refused")]
     found = {(one.get("message") or one.get("reason"), one["hint"]) for one in said + doubts if one}
     steps = {(said, f"next: {hint}" if hint else "") for said, hint in found}
     if any(status.get(name) for name in ("conflicts", "problems", "held")):

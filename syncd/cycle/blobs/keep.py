@@ -20,7 +20,7 @@ from syncd.cycle.blobs.attached import fill, refs_in_file, store_of
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
-from syncd.errors import RateLimited
+from syncd.errors import FileProblem
 from syncd.model import (
     Choice,
     Held,
@@ -168,11 +168,14 @@ async def _fetch(workspace: Workspace, pds: Pds, refs: Sequence[BlobRef]) -> Bro
     """Fetch `refs` whatever the settings and the pauses say, and remember the results."""
     store, attachments = store_of(workspace), workspace.state.attachments
     store.sweep()
-    brought = await Bringer(store, pds, most=LARGEST).bring(refs)
-    attachments.keep_stamps(brought.stamps)
     now, before = workspace.now(), attachments.asked()
-    failed = dict(brought.refused)
-    if brought.halted is not None and not isinstance(brought.halted, RateLimited):
+    # A PDS in trouble is asked for a few: those that failed before keep back no other.
+    ordered = sorted(refs, key=lambda ref: _failures(before.get(ref.cid)))
+    brought = await Bringer(store, pds, most=LARGEST).bring(ordered)
+    attachments.keep_stamps(brought.stamps)
+    failed = brought.refused | brought.silent
+    if isinstance(brought.halted, FileProblem):
+        # What this disk refuses one it refuses all.
         failed |= {ref.cid: brought.halted.message for ref in brought.left}
     asked = {
         cid: Asked(_failures(known) + 1, now + APART_SECONDS, reason, is_absent=False)

@@ -142,7 +142,9 @@ def _unread(path: RecordPath, cid: Cid) -> Seen:
 
 def _lay_out_named(named: NamedFiles, texts: Mapping[str, bytes], root: Path) -> None:
     """Write the files that these records name, if git has them."""
-    for name, path in record_paths(texts, named.config):
+    paths = dict(record_paths(texts, named.config))
+    named.bring((path, texts[name]) for name, path in paths.items())
+    for name, path in paths.items():
         for each in named.named_in(texts[name], path):
             content = named.content(each)
             if content is not None and not (root / each).exists():

@@ -6,7 +6,7 @@ the same way, and a record that names it is the same record each time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field
 from io import BytesIO
@@ -47,15 +47,25 @@ class NamedFiles:
             self._refs[name] = as_published(name, file, size, known, location, IN_GIT)[1]
         return self._refs[name]
 
+    def bring(self, texts: Iterable[tuple[RecordPath, bytes]]) -> None:
+        """Fetch the files that these records name and a partial clone lacks, in one request.
+
+        Raises GitFailed.
+        """
+        names = {name for path, text in texts for name in self.named_in(text, path)}
+        if names:
+            ids = [file.id for name in names if (file := self._file(name)) is not None]
+            self.work.bring_blobs(self.commit, ids)
+
     def content(self, name: str) -> bytes | None:
         """Return the bytes of a file in git; None for a link and for no file. Raises GitFailed."""
+        file = self._file(name)
+        return None if file is None else next(self.work.contents([file.id]))
+
+    def _file(self, name: str) -> GitFile | None:
         if self._files is None:
             self._files = self.work.files(self.commit)
-        file = self._files.get(name)
-        if file is None:
-            return None
-        self.work.bring_blobs(self.commit, [file.id])
-        return next(self.work.contents([file.id]))
+        return self._files.get(name)
 
     def named_in(self, text: bytes, path: RecordPath) -> Iterator[str]:
         """Yield the files that the text of a record names; none if it cannot be read."""

@@ -105,12 +105,14 @@ def _read(work: Worktree, commit: str, config: Config) -> Iterator[_Read]:
     ids = [files[name].id for name in paths]
     work.bring_blobs(commit, ids)
     count = Counter(paths.values())
-    for (name, path), content in zip(paths.items(), work.contents(ids), strict=True):
+    texts = [content or b"" for content in work.contents(ids)]
+    named.bring(zip(paths.values(), texts, strict=True))
+    for (name, path), text in zip(paths.items(), texts, strict=True):
         if count[path] > 1:
             continue  # two files, so neither was published
         asked.clear()
         try:
-            block = _block(content or b"", split_record_path(path)[0], config.forms, refer)
+            block = _block(text, split_record_path(path)[0], config.forms, refer)
             yield _Read(path, name, files[name], cid_of_block(block), block, bool(asked))
         except (BadJson, BadData):
             continue  # no record, so it was not published either

@@ -17,7 +17,8 @@ from contextlib import suppress
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
 from syncd.atproto.mst import walk
-from syncd.atproto.syntax import Tid, is_nsid, is_rkey
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Tid, is_rkey
 from syncd.cycle.clone.fresh import WholeRepo, created, write_aside
 from syncd.cycle.clone.leaves import Leaf, Leaves, Part, by_part
 from syncd.cycle.clone.refill import fill

@@ -1,5 +1,7 @@
-"""Make the plan of a cycle from its three views. Looks at history and at moved files; carries
-no plan out. Notes what a look and its plan end or prove."""
+"""Make the plan of a cycle from its three views. Looks at history and at moved files.
+
+Carries no plan out, and remembers nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +10,19 @@ from dataclasses import replace
 
 from syncd.cycle.branch.one_way import settle_for_branch, without_pulls
 from syncd.cycle.decide.brake import brake_of, recent_deletions
-from syncd.cycle.decide.doubt import is_over, objection_of
+from syncd.cycle.decide.doubt import objection_of
 from syncd.cycle.decide.firsts import Firsts
+from syncd.cycle.decide.loosened import Loosened
 from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.decide.trace import trace
 from syncd.cycle.lexicons.judge import with_warnings
-from syncd.cycle.observe.mounts import mounts_seen
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
-from syncd.model import Choice, Moved, Moves, Pending, Plan, RecordPath, Retry, Step, Verdict
+from syncd.model import Choice, Moves, Pending, Plan, RecordPath, Retry, Step, Verdict
 from syncd.plan import make_plan, still_holds
-from syncd.state.note import Note
-from syncd.state.notes import Doubt, LastLook
 
 DECIDED_BEFORE = "a side changed after you decided, so nothing was overwritten: look again"
-LOOK_NS = 60_000_000_000
-"""How old the remembered time of the last look may be before a newer one replaces it."""
 
 
 def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
@@ -33,7 +31,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     `now_ns` is the time of the wall clock: the brake counts the deletions of a while before it.
     """
     config = workspace.config
-    firsts = Firsts(workspace, sides)
+    firsts, loosened = Firsts(workspace, sides), Loosened(workspace, sides)
     settled_by = settle_for_branch if config.is_one_way else settle
     timing = _timing(workspace, sides, now_ns)
     # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
@@ -46,8 +44,8 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     def objection(step: Step) -> str | None:
         doubted = None if doubt is None else objection_of(doubt, step)
         # A person must see each reason: to answer one is to answer all of them.
-        reasons = [why for why in (doubted, firsts.objection(step)) if why is not None]
-        return "; ".join(reasons) or None
+        found = (doubted, firsts.objection(step), loosened.objection(step))
+        return "; ".join(why for why in found if why is not None) or None
 
     plan = make_plan(
         sides.paths,
@@ -87,24 +85,3 @@ def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:
     before = {item.path: item for item in sides.waiting if isinstance(item, Pending)}
     decisions = {**sides.views.decisions, **sides.views.published}
     return Timing(workspace.config, sides.look.seen, before, decisions, now_ns)
-
-
-def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
-    """Forget the doubt about a folder if `plan` leaves nothing in doubt."""
-    if workspace.doubt is not None and is_over(plan, sides):
-        workspace.state.forget(Doubt)
-
-
-def look_notes(workspace: Workspace, sides: Sides) -> tuple[Note, ...]:
-    """Return the new facts of a look at all files: which collections are mounts."""
-    return mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
-
-
-def note_look(workspace: Workspace, plan: Plan, sides: Sides) -> None:
-    """Note the time of a whole look that missed no file: later moves are newer than that."""
-    moved = {item.path for item in plan.problems if isinstance(item, Moved)}
-    there = sides.look.seen.keys() | sides.look.problems.keys() | moved
-    known = workspace.state.note(LastLook) or LastLook(0)
-    is_recent = 0 <= sides.at_ns - known.at_ns < LOOK_NS
-    if sides.is_whole and not is_recent and there >= sides.paths & sides.views.base.keys():
-        workspace.state.keep_later(LastLook(sides.at_ns))

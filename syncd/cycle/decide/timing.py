@@ -49,7 +49,7 @@ class Timing:
             return None
         stamp_ns = self._stamp_ns(push.path)
         item = Pending(push.path, kind_of(push), "", push.local, push.remote, None, stamp_ns)
-        if self.config.asks_before_push(push.path):
+        if self.config.asks_before_push(push.path) or self._has_asked(item):
             return replace(item, reason=f"{push.reason}: {_ASKED}")
         seconds = self.config.settle_seconds_of(push.path)
         reason = push.reason
@@ -59,6 +59,16 @@ class Timing:
         if due_ns <= self.now_ns or not seconds:
             return None
         return replace(item, reason=f"{reason}: {_RESTS.format(seconds)}", due_ns=due_ns)
+
+    def _has_asked(self, item: Pending) -> bool:
+        """Return whether this very change waited for a person before.
+
+        Who took `when = "ask"` out of a shared file did not publish it.
+        """
+        known = self.before.get(item.path)
+        if known is None or not known.reason.endswith(_ASKED):
+            return False
+        return (known.kind, known.local, known.remote) == (item.kind, item.local, item.remote)
 
     def _is_passing(self, item: Pending) -> bool:
         # What git publishes is a commit: no program is at work on it.

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from functools import cache
 
-from syncd.atproto.syntax import Nsid, is_nsid
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Nsid
 from syncd.cycle.decide.moves import Found, Gone, follow
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Container, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.cycle.observe.kept import kept_remotes
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules, read_rules
@@ -45,7 +45,7 @@ def ignored_among(
     if not new:
         return set()
     excludes = rules().excludes
-    return {path for path in new if any(map(excludes, _names(path, folder)))}
+    return {path for path in new if any(map(excludes, names_of(path, folder)))}
 
 
 def ignored_here(
@@ -117,10 +117,10 @@ def is_ignored(workspace: Workspace, path: RecordPath) -> bool:
     folder, state = workspace.folder, workspace.state
     if path in kept_remotes(state, [path]) or state.base_of([path]):
         return False
-    return any(map(rules_of(folder).excludes, _names(path, folder)))
+    return any(map(rules_of(folder).excludes, names_of(path, folder)))
 
 
-def _names(path: RecordPath, folder: Folder) -> set[str]:
+def names_of(path: RecordPath, folder: Folder) -> set[str]:
     """Return the name of the record's file as it is, and as the key alone would give it."""
     spelt = relative_paths(path, portable=folder.portable, forms=folder.forms)
     endings = folder.forms.of(split_record_path(path)[0]).endings

@@ -6,7 +6,7 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
@@ -31,21 +31,17 @@ from syncd.model import (
     Departure,
     Held,
     Kind,
-    Memory,
     Moved,
-    Pending,
-    Plan,
     Problem,
     RecordPath,
     Refusal,
     Retry,
     Seen,
     Snapshot,
-    Verdict,
     Waiting,
     find_record_path,
 )
-from syncd.plan import Views, still_holds, touched
+from syncd.plan import Views, touched
 from syncd.replica import View, first_of, remotes_of
 from syncd.state import State
 from syncd.values import dataclass
@@ -65,7 +61,8 @@ class Sides:
     that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
     files that are no records, by the records that they would be. `warned` is what lexicons say of
     files that they do not hold. `attached` are files that name others, which are to be uploaded;
-    `unread` those that wait until such a file is read.
+    `unread` those that wait until such a file is read. `rules` are what is ignored, after a look at
+    all files.
     """
 
     paths: frozenset[RecordPath]
@@ -82,6 +79,7 @@ class Sides:
     warned: Mapping[RecordPath, str] = field(default_factory=dict)
     attached: Mapping[RecordPath, Naming] = field(default_factory=dict)
     unread: Mapping[RecordPath, Retry] = field(default_factory=dict)
+    rules: Rules | None = None
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -129,15 +127,8 @@ def bring_sides(
     paths -= ignored
     regained = _regained(is_new, found, remote)
     base = _without(found.base, regained)
-    folder = workspace.folder
-    versions = Versions(
-        base,
-        remote,
-        lambda path, cid: state.block(path, cid) or sight.get(cid),
-        state.blocks,
-        folder.forms,
-    )
-    look = with_inexact(folder, found.look, paths, versions, now_ns)
+    versions = _versions(workspace, sight, base, remote)
+    look = with_inexact(workspace.folder, found.look, paths, versions, now_ns)
     look, attached, unread = with_attached(workspace, look, paths, base, remote, reading)
     arrived = _brought(pending, paths, look, base, remote)
     views = _views(pending, paths, look, found.known, _moved(base, arrived), remote)
@@ -159,6 +150,7 @@ def bring_sides(
         warned=judged.warned,
         attached=attached,
         unread=unread,
+        rules=found.rules,
     )
 
 
@@ -268,6 +260,16 @@ def _without(base: Snapshot, paths: Collection[RecordPath]) -> Snapshot:
     return {p: cid for p, cid in base.items() if p not in paths} if paths else base
 
 
+def _versions(workspace: Workspace, sight: Sight, base: Snapshot, remote: Snapshot) -> Versions:
+    """Return the records that both sides have, with where their blocks are."""
+    state = workspace.state
+
+    def block(path: RecordPath, cid: Cid) -> bytes | None:
+        return state.block(path, cid) or sight.get(cid)
+
+    return Versions(base, remote, block, state.blocks, workspace.folder.forms)
+
+
 def _arrived(waiting: Collection[Waiting], look: Look) -> dict[RecordPath, Cid | None]:
     """Return the versions of the repo that an interrupted cycle had brought into the folder."""
     arrivals = (item for item in waiting if isinstance(item, Arrival))
@@ -370,80 +372,3 @@ def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Proble
         if path not in look.seen and path not in look.problems and not look.absent(path)
     }
     return {**unproven, **look.problems}
-
-
-def strays_apart(plan: Plan, strays: Sequence[Problem]) -> tuple[Problem, ...]:
-    """Return `strays` without the files that records of `plan` went to: syncd names these there."""
-    named = {item.told_as for item in plan.problems if isinstance(item, Moved)}
-    return tuple(stray for stray in strays if stray.path not in named)
-
-
-def bookkeeping(plan: Plan, sides: Sides) -> Memory:
-    """Return the facts to record before any action: base, files seen, and waiting items."""
-    adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
-    return Memory(
-        base={**sides.arrived, **adopted},
-        seen=_seen_changes(sides),
-        waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
-        decided=_spent(plan, sides),
-        settled=sides.fingerprints,
-    )
-
-
-def _spent(plan: Plan, sides: Sides) -> list[RecordPath]:
-    """Return the paths whose decision is no longer valid, or is carried out."""
-    choices = {**sides.views.decisions, **sides.views.published}
-    # What stops a published change asks for another decision, or for an edit. If this one were
-    # left, it would make the daemon look at the path again and again.
-    stopped = {item.path for item in plan.held} | {item.path for item in plan.conflicts}
-    stopped |= {step.path for step in plan.with_verdict(Verdict.SETTLED)}
-    stopped |= {item.path for item in plan.pending}
-    stopped &= sides.views.published.keys()
-    stopped |= sides.ignored
-    return [path for path, c in choices.items() if path in stopped or _lapsed(c, sides)]
-
-
-def _lapsed(decision: Decision, sides: Sides) -> bool:
-    """Return whether a side has changed since the person decided, or both sides agree by now."""
-    local, remote = (view.get(decision.path) for view in (sides.views.local, sides.views.remote))
-    return not still_holds(decision, local, remote)
-
-
-def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
-    now, known = sides.look.seen, sides.known
-    # What the file of a record was helps to find where it went, until the record is deleted.
-    away = known.keys() - now.keys() - sides.views.base.keys()
-    gone: dict[RecordPath, Seen | None] = dict.fromkeys(away)
-    # A file that names others is read with each look: its record depends on them too.
-    new = {path: seen for path, seen in now.items() if known.get(path) != seen}
-    return gone | {path: seen for path, seen in new.items() if path not in sides.attached}
-
-
-def _settled(plan: Plan, sides: Sides) -> set[str]:
-    """Return the paths that had a waiting item and have none now."""
-    acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
-    names = {
-        item.path
-        for item in sides.waiting
-        if item.path not in acting
-        or item.path in sides.arrived
-        # Neither is true of a path whose change is about to be carried out.
-        or isinstance(item, Arrival | Pending)
-    }
-    strays = {name for name in names if find_record_path(name) is None}
-    return names if sides.is_whole else names - strays
-
-
-def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
-    """Return the waiting items after the plan, by path; a refusal stays as long as its file."""
-    refused: dict[str, Refusal] = {
-        item.path: item
-        for item in sides.waiting
-        if isinstance(item, Refusal) and sides.views.local.get(item.path) == item.local
-    }
-    problems: tuple[Waiting, ...] = tuple(refused.get(p.path, p) for p in plan.problems)
-    strays = strays_apart(plan, sides.look.strays) if sides.is_whole else ()
-    found: dict[str, tuple[Waiting, ...]] = {}
-    for item in (*plan.conflicts, *plan.held, *plan.pending, *plan.retries, *problems, *strays):
-        found[item.path] = (*found.get(item.path, ()), item)
-    return found

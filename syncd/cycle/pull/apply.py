@@ -14,10 +14,9 @@ from syncd.atproto.cid import Cid
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, supersede
 from syncd.errors import BadData, NotFound
-from syncd.folder.recover import recover
 from syncd.folder.root import Folder
 from syncd.forms import Forms
-from syncd.model import Memory, Problem, RecordPath, Seen, Step, split_record_path
+from syncd.model import Memory, RecordPath, Seen, Step, split_record_path
 
 PORTION_BYTES = 16_000_000
 """The most bytes of records, and of the files that they replace, that are pulled together."""
@@ -74,11 +73,6 @@ def pull_in_portions(
         done = done.and_then(replace(last, blocks={}))
         last = pull(folder, part, blocks=blocks, expect=expect, keeper=keeper)
     return done.and_then(last)
-
-
-def end_interrupted(folder: Folder, leftovers: Sequence[str]) -> Sequence[Problem]:
-    """Finish or undo what a crash interrupted; return the files that a person must look at."""
-    return recover(folder, leftovers) if leftovers else ()
 
 
 def _portions(

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import field
 from typing import Final
 
-from syncd.atproto.syntax import is_nsid
+from syncd.atproto.nsid import is_nsid
 from syncd.errors import BadSyntax
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules
 from syncd.folder.names import (

@@ -16,7 +16,6 @@ from syncd.errors import ConfigWrong, FolderWrong, GitFailed
 from syncd.git.commits import Worktree
 from syncd.git.published import (
     REF,
-    Ends,
     Upstream,
     comes_from,
     has_commit,
@@ -116,16 +115,15 @@ def find_in_remote(checkout: Checkout) -> Found:
     ends = upstream.ends()
     if ends.published is None:
         return Found(None, None, is_from_remote=True, tip=ends.tip)
-    if not has_commit(checkout.work, ends.published):
+    is_here = has_commit(checkout.work, ends.published)
+    if not is_here:
         upstream.bring()
-    mark = _read(checkout, ends)
+        is_here = has_commit(checkout.work, ends.published)
+    mark = _read(checkout, ends.published) if is_here else None
     return Found(mark, ends.published, is_from_remote=True, tip=ends.tip)
 
 
-def _read(checkout: Checkout, ends: Ends) -> Mark | None:
-    found = ends.published
-    if found is None or not has_commit(checkout.work, found):
-        return None
+def _read(checkout: Checkout, found: str) -> Mark:
     # A commit of the branch is itself the mark; one beside it says in its message which it is.
     beside = parse_mark(message_of(checkout.work, found))
     return Mark(found) if beside is None else beside

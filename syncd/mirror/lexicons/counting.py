@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from syncd.atproto.data import Record
 from syncd.atproto.syntax import Nsid
 from syncd.cycle.lexicons.places import Origin, has_document
 from syncd.cycle.lexicons.reading import Reading
@@ -98,22 +99,43 @@ def _origin(library: Library, collection: str) -> Origin | None:
 def _broken(workspace: Workspace, root: int, collections: Collection[str]) -> int:
     if not collections:
         return 0
-    library = _library(workspace.folder, root)
+    judge = Judge(_library(workspace.folder, root), frozenset(collections))
     with Reading(workspace.folder, root) as files:
-        paths = _paths(workspace, collections)
-        return sum(1 for path in paths if _is_broken(library, files, path))
+        return sum(judge.is_broken(files, path) for path in _paths(workspace, collections))
+
+
+def judge_of(folder: Folder, root: int, collections: Iterable[str]) -> Judge:
+    """Return what judges records of `collections`; the folder is open as `root`."""
+    return Judge(_library(folder, root), frozenset(_origins(folder, root, collections)))
 
 
 def _paths(workspace: Workspace, collections: Collection[str]) -> Iterator[RecordPath]:
     return (p for p in sorted(workspace.state.base()) if split_record_path(p)[0] in collections)
 
 
-def _is_broken(library: Library, files: Reading, path: RecordPath) -> bool:
-    collection, rkey = split_record_path(path)
-    try:
-        record = library.forms.of(collection).parse(files.read(path)[0], Nsid(collection))
-    except (OSError, FileProblem, Malformed):
-        # A file that is gone or is no record has no fields, and is counted as what it is.
-        return False
-    found = library.catalog.check(collection, rkey, record)
-    return any(not each.is_note for each in found)
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What says whether a record breaks its lexicon; only `collections` have one."""
+
+    library: Library
+    collections: frozenset[str]
+
+    def breaks(self, collection: str, rkey: str, record: Record) -> bool:
+        """Return whether a record breaks its lexicon."""
+        if collection not in self.collections:
+            return False
+        found = self.library.catalog.check(collection, rkey, record)
+        return bool(found) and not all(each.is_note for each in found)
+
+    def is_broken(self, files: Reading, path: RecordPath) -> bool:
+        """Read the file of a record, and return whether that breaks its lexicon."""
+        collection, rkey = split_record_path(path)
+        if collection not in self.collections:
+            return False
+        form = self.library.forms.of(collection)
+        try:
+            record = form.parse(files.read(path)[0], Nsid(collection))
+        except (OSError, FileProblem, Malformed):
+            # A file that is gone or is no record has no fields, and is counted as what it is.
+            return False
+        return self.breaks(collection, rkey, record)

@@ -16,7 +16,8 @@ from posixpath import normpath
 from syncd.atproto.data import Record
 from syncd.atproto.lexicon.checks import FINE, Faults, fault
 from syncd.atproto.lexicon.fault import Fault, Kind
-from syncd.atproto.syntax import Nsid, is_nsid, parse_nsid
+from syncd.atproto.nsid import is_nsid
+from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.blobs.files import Files, record_in
 from syncd.config import FILE_NAME, LOCATION_KEEP, load_config
 from syncd.cycle.lexicons.library import Found, Library, lexicon_faults, open_library

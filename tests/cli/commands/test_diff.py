@@ -329,6 +329,18 @@ def test_records_that_are_alike_get_one_line_with_the_reason_and_each_has_its_di
         assert any(line.startswith("+++") and item["path"] in line for line in lines)
 
 
+def test_reasons_that_alternate_by_path_are_each_said_once(mirror: Lured) -> None:
+    for at in range(6):
+        (mirror.root / NOTE / f"n{at}.json").write_text(json.dumps({"$type": NOTE, "v": 0}))
+    assert mirror.run("-C", str(mirror.root), "sync").exit_code == 0
+    for at in range(6):
+        (mirror.root / NOTE / f"n{at}.json").write_text(json.dumps({"$type": NOTE, "v": 1}))
+        (mirror.root / NOTE / f"n{at}x.json").write_text(json.dumps({"$type": NOTE, "v": 1}))
+    done = mirror.run("-C", str(mirror.root), "diff")
+    assert len([line for line in done.stdout.splitlines() if line.startswith("push")]) == 2
+    assert done.stdout.count("+++ folder/") == 12
+
+
 @pytest.mark.parametrize("unshown", ["", "its block is not the one that was named"])
 def test_a_record_without_a_text_is_named_under_the_reason(
     capsys: pytest.CaptureFixture[str], unshown: str

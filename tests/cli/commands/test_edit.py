@@ -19,7 +19,7 @@ from tests.stories.script import Step
 
 NOTE = RecordPath("com.example.note/note")
 TYPES = """sh -c 'echo "half a thought" >> "$0"'"""
-NOTHING, CRASHES = "true", "false"
+NOTHING, CRASHES, REMOVES = "true", "false", "rm"
 FINISHES = "sed -i -e '/^<<<<<<<\\|^=======\\|^>>>>>>>/d' -e '/theirs/d' -e '/half a thought/d'"
 LOOKS = """sh -c 'cp "$0" "$SEEN"'"""
 
@@ -54,7 +54,7 @@ def drafts(stage: Stage) -> list[str]:
     return [file.read_text(encoding="utf-8") for file in own.glob("*")]
 
 
-@pytest.mark.parametrize("editor", [NOTHING, CRASHES, TYPES, "no-such-editor", "'"])
+@pytest.mark.parametrize("editor", [NOTHING, CRASHES, TYPES, REMOVES, "no-such-editor", "'"])
 async def test_an_edit_that_is_not_finished_changes_nothing(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, editor: str
 ) -> None:
@@ -64,6 +64,15 @@ async def test_an_edit_that_is_not_finished_changes_nothing(
     assert stage.standing() == before
     await Step("laptop waits at note", "here").take(stage)
     await assert_nothing_lost(stage)
+
+
+async def test_of_an_editor_that_leaves_no_file_the_next_command_begins_the_edit_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = await edit(stage, monkeypatch, REMOVES)
+    assert f"{NOTE} is not merged" in wrong
+    assert drafts(stage) == []
+    assert await edit(stage, monkeypatch, FINISHES) == ""
 
 
 @pytest.mark.parametrize("between", [NOTHING, CRASHES, "no-such-editor"])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.cli.commands.metrics import render
+from syncd.cli import cli
+from syncd.cli.commands.metrics import _replace, render
+from syncd.errors import FileProblem
 from tests.mirror.test_delegate import NOTE, daemon, save
+from tests.rigs.mirrors import make_mirror
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 SAMPLE = re.compile(r'^(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (\S+)$')
@@ -87,3 +92,30 @@ def test_a_label_may_hold_anything(text: str) -> None:
     assert (
         re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], written, flags=re.DOTALL) == text
     )
+
+
+@pytest.mark.parametrize("output", ["", ".", "/", "pipe", "file/below", "directory", "none/file"])
+def test_an_output_that_is_no_file_is_refused_and_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("file").touch()
+    Path("directory").mkdir()
+    before = {path: path.lstat().st_ino for path in tmp_path.iterdir()}
+    with pytest.raises(FileProblem):
+        _replace(Path(output), "text")
+    assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", [b"b\xffd", b"a\nb", b"\x1b[2J", "\u202e".encode(), b'"\\q'])
+def test_a_folder_of_any_name_has_labels_that_prometheus_reads(tmp_path: Path, name: bytes) -> None:
+    root = make_mirror(tmp_path / os.fsdecode(name))
+    printed = CliRunner().invoke(cli, ["-C", str(root), "metrics"], catch_exceptions=False)
+    file = tmp_path / "file.prom"
+    words = ["-C", str(root), "metrics", "--output", str(file)]
+    assert CliRunner().invoke(cli, words, catch_exceptions=False).exit_code == 0
+    for text in (printed.stdout, file.read_text(encoding="utf-8")):
+        labels = set(re.findall(r'folder="((?:[^"\\]|\\.)*)"', text))
+        assert all(set(re.findall(r"\\(.)", label)) <= set('\\"n') for label in labels)
+        assert len(labels) == 1

@@ -63,6 +63,20 @@ def test_of_a_namespace_the_collections_below_it_are_named(tmp_path: Path) -> No
     assert again.stderr == ""
 
 
+@pytest.mark.parametrize("typed", ["app.bsky", "app.bsky.", "./app.bsky", "app"])
+def test_of_a_namespace_that_is_no_nsid_the_collections_below_it_are_named(
+    tmp_path: Path, typed: str
+) -> None:
+    root = make_mirror(tmp_path / "notes")
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", typed])
+    assert isinstance(done.exception, BadSyntax)
+    assert "app.bsky.actor.profile" in done.exception.hint
+    assert not any("." in file.name for file in root.glob("app*"))
+    unknown = CliRunner().invoke(cli, ["-C", str(root), "new", "nobody.example"])
+    assert isinstance(unknown.exception, BadSyntax)
+    assert "profile" not in unknown.exception.hint
+
+
 def test_of_a_lexicon_without_records_the_collections_beside_it_are_named(tmp_path: Path) -> None:
     root = make_mirror(tmp_path / "notes")
     done = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed.defs"])

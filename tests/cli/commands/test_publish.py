@@ -141,6 +141,25 @@ def test_a_record_is_unpublished_after_a_yes(mirror: Lured) -> None:
     assert (names(mirror), mirror.records()) == (["first.json"], {FIRST})
 
 
+def test_a_record_that_is_a_draft_already_is_named_as_one_and_no_other_is_proposed(
+    mirror: Lured,
+) -> None:
+    for key in ("a", "b"):
+        (mirror.root / NOTE / f"{key}.json").write_text('{"text": "record"}', encoding="utf-8")
+    at(mirror, "sync")
+    at(mirror, "unpublish", f"{NOTE}/a", "--yes")
+    for words in (("unpublish", f"{NOTE}/a", "--yes"), ("diff", f"{NOTE}/a")):
+        assert at(mirror, *words, code=1).splitlines()[-1] == f"syncd publish {NOTE}/a"
+    assert f"{NOTE}/b" not in at(mirror, "unpublish", f"{NOTE}/c", "--yes", code=1)
+
+
+def test_of_a_draft_in_another_case_the_one_that_is_there_is_named(mirror: Lured) -> None:
+    drop(mirror, "idea.draft.json")
+    hint = at(mirror, "publish", f"{NOTE}/Idea.draft.json", code=1).splitlines()[-1]
+    assert f"{NOTE}/idea.draft.json" in hint
+    assert at(mirror, "publish", f"{NOTE}/other", code=1).splitlines()[-1] == "syncd status"
+
+
 def test_new_prints_the_path_of_a_draft_and_nothing_else(mirror: Lured) -> None:
     printed = at(mirror, "new", NOTE)
     draft = printed.removesuffix("\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from syncd.cli import cli
 from syncd.cli.commands import service
 from syncd.cli.commands.service import escape, find_program, render
 from syncd.config import read_list
-from syncd.errors import ConfigWrong, SyncdError
+from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import initialise
 from tests.rigs.mirrors import make_mirror
 
@@ -217,3 +218,74 @@ def test_of_several_mirrors_that_are_synced_once_one_that_fails_keeps_no_other_b
     assert ran.exit_code == 78
     assert [f"{folder}:" in ran.stdout for folder in folders] == [True, True]
     assert ran.stderr.count("syncd: ") == 3
+
+
+@pytest.fixture
+def managed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A systemctl that says yes to everything; return the directory of the user's units."""
+    program = tmp_path / "bin/systemctl"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho systemd 252\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config/systemd/user"
+
+
+def ask(root: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["-C", str(root), "service", *words])
+
+
+@pytest.mark.parametrize("options", [(), ("--all",), ("--all", "--timer")])
+def test_what_is_not_installed_is_not_said_to_be_uninstalled(
+    mirror: Path, managed: Path, options: tuple[str, ...]
+) -> None:
+    ran = ask(mirror, "uninstall", *options)
+    assert (ran.exit_code, "not installed" in ran.output) == (0, True)
+    assert "another version" not in ask(mirror, "status", *options).output
+
+
+def test_the_service_of_another_mirror_is_not_taken_for_that_of_this_one(
+    mirror: Path, managed: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    initialise(other, "other")
+    assert ask(other, "install").exit_code == 0
+    before = sorted(managed.rglob("*"))
+    assert "not installed" in ask(mirror, "uninstall").output
+    assert sorted(managed.rglob("*")) == before
+
+
+@pytest.mark.parametrize("fate", ["moved", "deleted", "emptied"])
+def test_the_service_of_a_folder_that_is_gone_can_be_uninstalled(
+    mirror: Path, managed: Path, fate: str
+) -> None:
+    assert ask(mirror, "install").exit_code == 0
+    assert list(managed.rglob("folder.conf"))
+    mirror.rename(mirror.with_name("elsewhere"))
+    if fate == "emptied":
+        mirror.mkdir()
+    if fate == "deleted":
+        shutil.rmtree(mirror.with_name("elsewhere"))
+    ran = ask(mirror, "uninstall")
+    assert ran.exit_code == 0, ran.exception
+    assert not list(managed.rglob("folder.conf"))
+    assert isinstance(ask(mirror, "uninstall").exception, FolderWrong)
+
+
+@pytest.mark.parametrize("name", [b"a\nExecStartPre=b", b"b\xffd", b"50% $HOME 'q' \"p\" \\x"])
+def test_a_folder_of_any_name_is_one_word_of_one_line_in_utf_8(
+    managed: Path, tmp_path: Path, name: bytes
+) -> None:
+    root = tmp_path / os.fsdecode(name)
+    root.mkdir()
+    initialise(root, "marker")
+    ran = ask(root, "install")
+    assert ran.exit_code == 0, ran.exception
+    (file,) = managed.rglob("folder.conf")
+    *_, line = file.read_text(encoding="utf-8").splitlines()
+    word = line.partition(" run ")[2].replace("%%", "%").replace("$$", "$").encode()
+    assert word[:1] == word[-1:] == b'"'
+    said = word[1:-1].decode("unicode_escape").encode("latin-1")
+    assert said == os.fsencode(root)

@@ -61,6 +61,7 @@ FOUND: dict[str, Any] = {
         "counted": True,
         "push_done_at": "2026-01-01T00:00:00Z",
     },
+    "disk": None,
     "doubted_rev": None,
     "doubt": None,
     "waiting": [{"path": "com.example.note/two", "kind": "edit", "reason": "waits [on] you"}],
@@ -105,6 +106,7 @@ def test_what_is_printed_without_a_terminal_is_drawn_on_one(
         "watch": {"problem": "no watches are left", "hint": "raise the limits"},
         "doubted_rev": said,
         "doubt": said,
+        "disk": {"message": "full", "hint": "free some space"},
         "shared": [said],
     }
     found["last_cycle"] = {**FOUND["last_cycle"], "refused": {"message": "no", "hint": "log in"}}
@@ -113,6 +115,7 @@ def test_what_is_printed_without_a_terminal_is_drawn_on_one(
     out = io.StringIO()
     Console(file=out, width=100).print(draw((found, WAITING)))
     names = {line.split()[0] for line in lines if not line.startswith(" ")}
+    assert {"disk", "watch", "repo", "doubt", "shared", "refused"} <= names
     assert names <= {line.split()[0] for line in out.getvalue().splitlines() if line}
     for line in lines:
         if line.startswith(" ") and "next: " in line:

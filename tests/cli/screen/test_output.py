@@ -247,6 +247,18 @@ def test_a_list_of_held_changes_says_a_common_reason_once(
     assert [line.strip() for line in lines[1:301]] == list(many_paths)
 
 
+def test_held_changes_whose_reasons_alternate_say_each_reason_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held = [Held(path, Side.LOCAL, f"why {at % 2}") for at, path in enumerate(paths(300))]
+    say_waiting([], [], held)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("held")] == [
+        "held      150 records of com.example.note: why 0",
+        "held      150 records of com.example.note: why 1",
+    ]
+
+
 @pytest.mark.parametrize("columns", [30, 50, 200])
 def test_the_time_in_the_head_of_a_diff_goes_below_a_name_that_leaves_it_no_room(
     columns: int,

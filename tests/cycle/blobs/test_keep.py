@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from syncd.atproto.cid import cid_of_blob
+from syncd.blobs.bring import SILENCES
 from syncd.cycle.blobs.keep import APART_SECONDS, FAILURES
 from syncd.mirror.held import decide_held, held_changes
 from syncd.model import Choice, Held, Kind, RecordPath, Side
@@ -136,6 +137,27 @@ async def test_a_deletion_waits_then_is_held_and_a_person_lets_it_go(
     report = await laptop.sync()
     assert report.deleted == (RecordPath(ONE),)
     assert world.records() == {}
+
+
+async def test_a_failure_counts_only_for_a_blob_that_was_asked_for(
+    world: World, pictures: Pictures
+) -> None:
+    contents = [bytes([number]) * 9 for number in range(30 * SILENCES)]
+    laptop = await looked_at(pictures, *contents)
+    world.sandbox.faults.add(Refuse(500, "InternalServerError", "no"), GET, times=1_000)
+    laptop.delete(ONE)
+    attachments = laptop.mirror.state.attachments
+    counts = list[int]()
+    for _ in range(FAILURES):
+        assert (await laptop.sync()).held == ()
+        counts.append(len(attachments.asked()))
+        later(laptop)
+    assert 0 < counts[0] < counts[1] < counts[2] <= len(contents)
+    # Those that failed the least go first.
+    assert {asked.failures for asked in attachments.asked().values()} == {1}
+    world.sandbox.faults.clear()
+    assert (await laptop.sync()).deleted == (RecordPath(ONE),)
+    assert len(blobs(laptop)) == len(contents)
 
 
 async def hold(world: World, laptop: Device) -> None:

@@ -436,7 +436,7 @@ async def test_a_later_look_that_finds_nothing_new_writes_nothing_until_the_end(
     laptop: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A daemon looks at all files every few minutes, and its disk may sleep."""
-    monkeypatch.setattr("syncd.cycle.decide.planning.LOOK_NS", 1)
+    monkeypatch.setattr("syncd.cycle.decide.bookkeeping.LOOK_NS", 1)
     age(laptop, 10)
     await laptop.mirror.sync()
     state = laptop.mirror.state

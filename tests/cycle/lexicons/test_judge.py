@@ -9,6 +9,7 @@ import pytest
 
 from syncd.atproto.cid import cid_of_block
 from syncd.cycle.lexicons.breaking import MOST
+from syncd.cycle.lexicons.library import open_library
 from syncd.cycle.lexicons.reading import Reading
 from syncd.folder.read import FileStat
 from syncd.lexicons.bundle import OLD_DAYS
@@ -286,6 +287,8 @@ async def test_references_that_are_no_names_lead_nowhere(world: World) -> None:
     teach(device, lexicon(n={"type": "ref", "ref": "../../x"}, m={"type": "ref", "ref": "a b#c"}))
     device.save(THING, n=0, m=1)
     await pushed(device, THING)
+    with open_library(device.root) as library:
+        assert library.find("../../x") is None
 
 
 async def test_a_read_only_mirror_says_only_that(world: World) -> None:

@@ -10,8 +10,9 @@ from syncd.cli.commands.status import status_json
 from syncd.config import Config
 from syncd.cycle.verify import verify_mirror
 from syncd.folder.ignore import inventory
+from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.standing import read_standing
-from syncd.model import RecordPath
+from syncd.model import Choice, RecordPath
 from tests.rigs.device import Device, World, rework
 
 NOTE = "com.example.note"
@@ -22,6 +23,11 @@ HOUR_NS = 3_600_000_000_000
 
 def ignore(device: Device, text: str) -> None:
     (device.root / ".syncdignore").write_text(text)
+
+
+def approve(device: Device) -> None:
+    workspace = device.mirror.workspace
+    decide_held(workspace, held_changes(workspace), Choice.APPROVE)
 
 
 async def mirrored(world: World) -> Device:
@@ -113,6 +119,8 @@ async def test_what_the_file_ignores_is_not_published_until_nothing_ignores_it(
     device.save(f"{NOTE}/private-1", v=1)
     assert (await device.sync()).pushed == ()
     ignore(device, "private*\n")
+    assert [item.path for item in (await device.sync()).held] == [f"{NOTE}/a.part"]
+    approve(device)
     assert (await device.sync()).pushed == (RecordPath(f"{NOTE}/a.part"),)
     # A pattern that comes later deletes nothing, and neither does one that goes.
     ignore(device, "*\n")
@@ -194,6 +202,8 @@ async def test_an_ignored_file_does_not_make_each_look_slow(world: World) -> Non
     assert device.mirror.state.settled().keys() == {NOTE}
     # What was settled with it is looked into again as soon as other names are ignored.
     ignore(device, f"!{COPY.partition('/')[2]}.json\n")
+    await device.sync()
+    approve(device)
     assert (await device.sync()).pushed == (COPY,)
 
 

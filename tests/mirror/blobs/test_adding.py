@@ -244,6 +244,8 @@ def test_what_is_no_file_to_publish_is_refused(root: Path, tmp_path: Path, kind:
     assert record.read_text(encoding="utf-8") == "{}"
     assert not (root / "blobs").exists()
     if kind == "film":
+        # What a hint offers works.
+        assert "--strip" not in refused(root, "add", file).hint
         refused(root, "add", "--strip", file)
 
 
