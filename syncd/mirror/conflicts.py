@@ -14,7 +14,7 @@ from syncd.errors import FolderWrong, SyncdError
 from syncd.folder.scan import scan
 from syncd.folder.write import kept_conflict
 from syncd.mirror.names import Name
-from syncd.mirror.selection import matching, unmatched
+from syncd.mirror.selection import hint_at, matching, unmatched
 from syncd.model import Choice, Conflict, Decision
 
 
@@ -37,7 +37,8 @@ def choose_conflicts(workspace: Workspace, names: Sequence[Name]) -> list[Confli
     """Return the open conflicts that `names` mean. Raises SyncdError if a name means none."""
     found = open_conflicts(workspace)
     for name in unmatched(found, names):
-        raise SyncdError(f"there is no conflict at {name.text}", hint="list them: syncd conflicts")
+        hint = hint_at(name, (item.path for item in found), "list them: syncd conflicts")
+        raise SyncdError(f"there is no conflict at {name.text}", hint=hint)
     return matching(found, names)
 
 

@@ -40,7 +40,7 @@ from syncd.folder.write import read_bytes
 from syncd.mirror.by_lexicon import faults_of, is_key, literal_key, wants_tid
 from syncd.mirror.held import decide_held
 from syncd.mirror.names import Name
-from syncd.mirror.selection import named_whole
+from syncd.mirror.selection import hint_at, named_whole
 from syncd.mirror.waiting import publish_version, read_unpushed
 from syncd.model import (
     Choice,
@@ -130,7 +130,8 @@ def choose(workspace: Workspace, names: Sequence[Name]) -> Chosen:
         whole = set() if found else named_whole(waiting, [name])
         more = {item.path for item in waiting if name.covers(item.path)} - set(name.records)
         if not (found or whole or more):
-            raise _nothing_at(name, every)
+            hint = hint_at(name, (*every, *(item.path for item in waiting)), "syncd status")
+            raise SyncdError(f"there is nothing to publish at {name.text}", hint=hint)
         drafts |= found
         records |= whole | more
         named |= whole
@@ -262,13 +263,6 @@ def check_writable(workspace: Workspace) -> None:
     """Raise FolderWrong if this mirror is read-only."""
     if workspace.config.read_only:
         raise FolderWrong(_READ_ONLY, hint=_READ_ONLY_HINT)
-
-
-def _nothing_at(name: Name, drafts: Sequence[str]) -> SyncdError:
-    folded = {draft.casefold(): draft for draft in drafts}
-    meant = next((folded[form.casefold()] for form in name.forms if form.casefold() in folded), "")
-    hint = f"did you mean {shlex.quote(meant)}?" if meant else "syncd status"
-    return SyncdError(f"there is nothing to publish at {name.text}", hint=hint)
 
 
 def means_draft(workspace: Workspace, name: Name, draft: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
@@ -46,6 +47,14 @@ def unmatched(items: Iterable[HasPath], names: Sequence[Name]) -> list[Name]:
     """Return the names that mean no item."""
     every = list(items)
     return [name for name in names if not _meant(name, every)]
+
+
+def hint_at(name: Name, paths: Iterable[str], otherwise: str) -> str:
+    """Return the next step for a name that means none of `paths`: the one in another case."""
+    known = {path.casefold(): path for path in paths}
+    typed = (form.casefold() for form in (*name.records, *name.forms))
+    meant = next((known[form] for form in typed if form in known), None)
+    return otherwise if meant is None else f"did you mean {shlex.quote(meant)}?"
 
 
 def named_whole(items: Iterable[HasPath], names: Sequence[Name]) -> set[str]:

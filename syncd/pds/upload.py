@@ -36,8 +36,8 @@ class Upload:
     """`size` bytes of `file` from its present position. May be sent again, from there.
 
     Attributes:
-        expected: What the bytes are, as somebody has hashed them; None if nobody has.
-        cid: That of the bytes that were sent last, if nobody has hashed them before; None until
+        expected: The CID of the bytes, if they were hashed before; else None.
+        cid: The CID of the bytes that were sent last, if they were not hashed before; None until
             all of them were sent.
     """
 

@@ -23,7 +23,7 @@ from syncd.mirror.names import (
     record_named,
     unknown,
 )
-from syncd.mirror.selection import matching, named_whole, unmatched
+from syncd.mirror.selection import hint_at, matching, named_whole, unmatched
 from syncd.model import Problem, RecordPath
 from syncd.state.notes import KnownAccount
 from tests.rigs.device import Device, World
@@ -279,3 +279,12 @@ def test_a_place_in_a_file_and_another_ending_suggest_the_record(
     collection = NOTE.partition("/")[0]
     (name,) = read_names(workspace, [f"{collection}/{typed}"], [laptop.root])
     assert NOTE in unknown(workspace, name).hint
+
+
+@pytest.mark.parametrize("typed", ["com.example.note/ONE", "com.example.note/One.json"])
+async def test_a_name_in_another_case_is_answered_with_what_waits(
+    laptop: Device, typed: str
+) -> None:
+    name = read_name(laptop.mirror.workspace, typed, [laptop.root])
+    assert NOTE in hint_at(name, [NOTE], "the list")
+    assert hint_at(name, ["com.example.note/two"], "the list") == "the list"

@@ -20,7 +20,14 @@ from syncd.mirror.held import (
 )
 from syncd.mirror.names import Name, read_names
 from syncd.mirror.offline import open_files
-from syncd.mirror.selection import collections_named, listed, matching, named_whole, unmatched
+from syncd.mirror.selection import (
+    collections_named,
+    hint_at,
+    listed,
+    matching,
+    named_whole,
+    unmatched,
+)
 from syncd.model import Choice, Held, Moved
 
 
@@ -102,9 +109,9 @@ def _decide(
             moved = [item for item in moved if item.path in whole]
         named: list[Held | Moved] = [*found, *moved]
         for name in unmatched(named, names):
-            raise SyncdError(
-                f"nothing is held at {name.text}", hint="list what is held: syncd held"
-            )
+            held = [item.path for item in named]
+            hint = hint_at(name, held, "list what is held: syncd held")
+            raise SyncdError(f"nothing is held at {name.text}", hint=hint)
         chosen: Sequence[Held | Moved] = found if everything else matching(named, names)
         if not chosen:
             raise SyncdError("nothing is held", hint="syncd status")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from syncd.cli.commands.publish import publish_all
 from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import say, say_json, tell
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadData, BadJson, BadSyntax, FileProblem
+from syncd.errors import BadData, BadJson, BadSyntax, FileProblem, SyncdError
 from syncd.folder.names import record_of_draft
 from syncd.forms import Form
 from syncd.forms.imported import import_post
@@ -74,7 +75,7 @@ def new(
         elif not as_json:
             say(draft)
         if edit:
-            run_editor(workspace.root / draft)
+            _edit(workspace, draft)
         if not (publish or (edit and _is_wanted(draft))):
             return
         done = publish_all(workspace, [draft], is_quiet=as_json)
@@ -119,6 +120,15 @@ def _question(workspace: Workspace, directory: Path, collection: Nsid) -> None:
         tell(f"{unknown}: did you mean {meant}?")
 
 
+def _edit(workspace: Workspace, draft: str) -> None:
+    """Open the draft in an editor. Raises SyncdError, which says that the draft stays."""
+    try:
+        run_editor(workspace.root / draft)
+    except SyncdError as error:
+        error.hint = f"the draft stays; when it is ready: syncd publish {shlex.quote(draft)}"
+        raise
+
+
 def _is_wanted(draft: str) -> bool:
     """Ask whether to publish the edit; without a person, it stays a draft."""
     return sys.stdin.isatty() and confirm(f"Publish {draft} now?")
@@ -134,7 +144,8 @@ def _record(workspace: Workspace, collection: Nsid, source: Path, form: Form) ->
     try:
         text = source.read_bytes()
     except OSError as error:
-        raise FileProblem(f"{source} cannot be read: {error.strerror}") from None
+        hint = "name a file that holds a record, or leave FILE out"
+        raise FileProblem(f"{source} cannot be read: {error.strerror}", hint=hint) from None
     try:
         return _taken_over(workspace, collection, source, text, form)
     except (BadData, BadJson) as error:

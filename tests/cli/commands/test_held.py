@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from syncd.cli.screen.output import APPROVE_HINT, NEEDS_A_PERSON
-from syncd.errors import CredentialsRefused
+from syncd.errors import CredentialsRefused, SyncdError
 from syncd.sandbox import Sandbox
 from tests.rigs.device import World
 from tests.rigs.lured import NOTE, Lured, home, mirror
@@ -214,6 +214,23 @@ async def test_what_is_not_held_cannot_be_decided(person: Person) -> None:
     for arguments in (["approve", PAGES[0]], ["reject", "org.*/*"], ["approve"], ["reject"]):
         with pytest.raises(AssertionError, match=r"nothing is held|SystemExit\(2\)"):
             await person.stage.ask("laptop", *arguments)
+
+
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_of_a_held_record_in_another_case_the_one_that_is_held_is_named(
+    mirror: Lured, command: str
+) -> None:
+    at, files = ("-C", str(mirror.root)), [mirror.root / NOTE / f"n{n}.json" for n in range(40)]
+    for file in files:
+        file.write_text('{"text": "old"}', encoding="utf-8")
+    assert mirror.run(*at, "sync").exit_code == 0
+    for file in files:
+        file.unlink()
+    assert mirror.run(*at, "sync").exit_code == NEEDS_A_PERSON
+    error = mirror.run(*at, command, f"{NOTE}/N7").exception
+    assert isinstance(error, SyncdError)
+    assert f"{NOTE}/n7" in error.hint
+    assert not files[7].exists()
 
 
 @pytest.mark.parametrize("command", ["approve", "reject"])

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from syncd.cli import cli
-from syncd.errors import BadSyntax, FileChanged, FileProblem
+from syncd.errors import BadSyntax, FileChanged, FileProblem, SyncdError
 from tests.rigs.mirrors import make_mirror
 
 BLOG = "com.whtwnd.blog.entry"
@@ -103,3 +103,23 @@ def test_a_name_that_the_lexicon_forbids_makes_no_draft(tmp_path: Path) -> None:
     assert profile in wrong.exception.hint
     right = CliRunner().invoke(cli, ["-C", str(root), "new", f"{profile}/self"])
     assert right.stdout.strip() == f"{profile}/self.draft.json"
+
+
+@pytest.mark.parametrize("editor", ["false", "no-such-editor"])
+def test_of_an_editor_that_fails_the_draft_stays_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, editor: str
+) -> None:
+    monkeypatch.setenv("VISUAL", editor)
+    root = make_mirror(tmp_path / "notes")
+    words = ["-C", str(root), "new", "com.example.note/bread", "--edit"]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, SyncdError)
+    assert (root / done.stdout.strip()).is_file()
+    assert done.stdout.strip() in done.exception.hint
+
+
+def test_a_source_that_is_missing_has_a_next_step(tmp_path: Path) -> None:
+    root = make_mirror(tmp_path / "notes")
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", BLOG, str(tmp_path / "none")])
+    assert isinstance(done.exception, FileProblem)
+    assert done.exception.hint
