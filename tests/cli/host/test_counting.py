@@ -12,10 +12,11 @@ import pytest
 from syncd.atproto.data import Record
 from syncd.cli.host import counting as beside
 from syncd.cli.host.counting import counting
-from syncd.config import FILE_NAME, render_config
+from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.mirror.lexicons.counting import Counted, Judge, count_lexicons
 from syncd.mirror.lexicons.examining import seen_in
+from tests.cli.commands.test_lexicon import THING as THING_LEXICON
 from tests.cli.commands.test_lexicon import put
 from tests.mirror.test_counting import filled
 from tests.rigs.device import Device, World
@@ -118,6 +119,26 @@ async def test_two_processes_find_what_one_finds(
     assert found == alone(device)
     assert found[1].broken == (hurt is change)
     assert found[0].agree == (6 if hurt in (leave, restyle) else 4)
+
+
+async def test_two_files_for_one_record_are_the_same_problem_beside_a_second_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "MANY", 1)
+    monkeypatch.setattr(beside, "THEIRS", 1)
+    markdown = (("com.example.thing", (("text",),)),)
+    device = world.device(config=Config(world.login.did, markdown=markdown, filenames="portable"))
+    put(device.root, "lexicons/com/example/thing.json", THING_LEXICON)
+    put(device.root, THING, {"n": 1})
+    put(device.root, "com.example.other/%4d.json", {"n": 1})
+    await device.sync()
+    text = render_config(device.mirror.config)
+    (device.root / FILE_NAME).write_text(text, encoding="utf-8")
+    assert both(device) == alone(device)
+    assert both(device)[0].agree == 2
+    (device.root / "com.example.thing" / "self.md").write_text("---\nn: 1\n---\n", encoding="utf-8")
+    assert both(device) == alone(device)
+    assert both(device)[0].agree == 1
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
