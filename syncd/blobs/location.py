@@ -22,7 +22,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from syncd.blobs.kinds import TEXTS
 from syncd.blobs.pixels import Part, beside_pixels
-from syncd.blobs.wrapped import unwrapped
+from syncd.blobs.wrapped import base64_at, unwrapped
 
 _PIECE: Final = 1 << 20
 _OVERLAP: Final = 32
@@ -352,13 +352,28 @@ def _in_text(file: BinaryIO, at: int) -> bool:
         text += bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
     elif not is_compressed:
         return False  # all its marks are met where they stand
-    plain = BytesIO(text)
-    # No text is compressed twice, except in a file that is made to keep this busy for ever.
+    return _is_in(text)
+
+
+def _in_thumbnail(file: BinaryIO, at: int) -> bool:
+    """Return whether a picture of XMP, in base64 behind its name at `at`, says its place."""
+    begin = _THUMBNAIL.match(_read(file, at, 40))
+    return begin is not None and _is_in(base64_at(file, at + begin.end()))
+
+
+def _is_in(part: bytes) -> bool:
+    """Return whether what was decoded names a place."""
+    plain = BytesIO(part)
+    # Nothing is encoded twice, except in a file that is made to keep this busy for ever.
     return any(
         _MARKS[mark](plain, place)
         for mark, place in _marks_in(plain)
-        if _MARKS[mark] is not _in_text
+        if _MARKS[mark] not in (_in_text, _in_thumbnail)
     )
+
+
+_THUMBNAIL: Final = re.compile(rb"GImg:image\s*(?:>|=\s*[\"'])")
+"""The property of a thumbnail of XMP, as an element or an attribute."""
 
 
 _RAW_IPTC: Final = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -384,6 +399,7 @@ _MARKS: Final[Mapping[bytes, Callable[[BinaryIO, int], bool]]] = {
     b"\0G\0P\0S\0L": _in_words,
     b"photoshop:City": _in_property,
     b"Iptc4xmp": _in_iptc_property,
+    b"GImg:image": _in_thumbnail,
     b"8BIM\x04\x04": _in_iptc,
     _RAW_IPTC: _in_raw_iptc,
     b"location": _in_location,

@@ -21,12 +21,13 @@ MOST: Final = 1 << 22
 """The most bytes of one encoded part that are decoded: what a picture says stands before them."""
 _PIECE: Final = 1 << 20
 _OVERLAP: Final = 64
-_SHORT: Final = 1 << 12
+_SHORT: Final = 1 << 9
 _MOST_PARTS: Final = 1_000
 _MOST_STEPS: Final = 400_000
 """A GIF of 100 MB has so many pieces, and a file made to keep this busy has more."""
 _BASE64: Final = re.compile(rb"base64,|METADATA_BLOCK_PICTURE=|COVERART=", re.IGNORECASE)
 _NO_DIGIT: Final = re.compile(rb"[^A-Za-z0-9+/\s%&#;]")
+_LINE_END: Final = re.compile(rb"&#(?:10|13|[xX]0*[aAdD]);")
 _NO_DIGIT_AT_ALL: Final = re.compile(rb"[^A-Za-z0-9+/]")
 _SYNCHSAFE: Final = (21, 14, 7, 0)
 """How far the four bytes of a size are shifted, each of seven bits."""
@@ -45,9 +46,14 @@ def unwrapped(file: BinaryIO, mime_type: str) -> Iterator[bytes]:
 
 def _in_base64(file: BinaryIO) -> Iterator[bytes]:
     for at in _places_of(file, _BASE64):
-        start = _read(file, at, _SHORT)
-        is_long = len(start) == _SHORT and _NO_DIGIT.search(start) is None
-        yield _decoded(_read(file, at, MOST) if is_long else start)
+        yield base64_at(file, at)
+
+
+def base64_at(file: BinaryIO, at: int) -> bytes:
+    """Decode the base64 that begins at `at`, as far as it goes."""
+    start = _read(file, at, _SHORT)
+    is_long = len(start) == _SHORT and _NO_DIGIT.search(start) is None
+    return _decoded(_read(file, at, MOST) if is_long else start)
 
 
 def _decoded(text: bytes) -> bytes:
@@ -55,7 +61,7 @@ def _decoded(text: bytes) -> bytes:
     # A data: URI may have escapes where a text has them: these two digits alone, and line ends.
     end = _NO_DIGIT.search(text)
     text = text[: len(text) if end is None else end.start()]
-    text = text.replace(b"%2B", b"+").replace(b"%2F", b"/").replace(b"&#10;", b"")
+    text = _LINE_END.sub(b"", text.replace(b"%2B", b"+").replace(b"%2F", b"/"))
     digits = _NO_DIGIT_AT_ALL.sub(b"", text.partition(b"%")[0].partition(b"&")[0])
     return b64decode(digits[: len(digits) // 4 * 4])
 

@@ -107,6 +107,28 @@ def test_the_encodings_of_this_test_hide_a_place() -> None:
         assert place_words(BytesIO(data), "application/octet-stream") == ""
 
 
+def with_thumbnail(content: bytes, form: str, line_end: bytes = b"&#xA;") -> bytes:
+    """Return a picture with a thumbnail in its XMP, as programs of Adobe write it."""
+    digits = b64encode(content)
+    lines = line_end.join(digits[at : at + 76] for at in range(0, len(digits), 76))
+    packet = form.encode().replace(b"HERE", lines)
+    data = b"http://ns.adobe.com/xap/1.0/\0" + packet
+    head = b"\xff\xe1" + (len(data) + 2).to_bytes(2, "big") + data
+    return PLAIN[:2] + head + PLAIN[2:]
+
+
+@pytest.mark.parametrize("line_end", [b"&#xA;", b"\n", b"&#10;", b""])
+@pytest.mark.parametrize(
+    "form", ["<xmpGImg:image>HERE</xmpGImg:image>", "<a xmpGImg:image='HERE'/>"]
+)
+def test_a_place_is_found_in_the_small_picture_of_a_packet(form: str, line_end: bytes) -> None:
+    for content, words in ((PLACED, OPEN), (PLAIN, "")):
+        data = with_thumbnail(content, form, line_end)
+        assert mime_of(data) == "image/jpeg"
+        assert place_words(BytesIO(data), "image/jpeg") == words
+    assert place_words(BytesIO(PLAIN + b"xmpGImg:image=1"), "image/jpeg") == ""
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_file_made_to_keep_this_busy_has_an_end(kind: str) -> None:
     many = {
