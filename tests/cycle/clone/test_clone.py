@@ -98,6 +98,9 @@ def since_knowing(repo: Repo) -> ServedPds:
     return ServedPds(repo, lambda since: repo.car(() if since else None))
 
 
+OF_A_LOOK = ("clone", "kept-back", "look", "mounts", "unnamed_blobs")
+
+
 def kept(device: Device) -> dict[str, list[tuple[object, ...]]]:
     """All of the state file that does not depend on the time or the disk."""
     with closing(sqlite3.connect(device.mirror.state.path)) as sql, sql:
@@ -112,8 +115,8 @@ def kept(device: Device) -> dict[str, list[tuple[object, ...]]]:
             )
         }
         # `turn` counts transactions, and the two roads take another number of them. A clone takes
-        # no look; the first one after it writes what a look finds out about the disk.
-        but = "('marker', 'note:clone', 'note:look', 'note:mounts', 'note:unnamed_blobs', 'turn')"
+        # no look; the first one after it writes what a look finds out about disk and settings.
+        but = ("marker", "turn", *(f"note:{name}" for name in OF_A_LOOK))
         told = f"SELECT key, value FROM meta WHERE key NOT IN {but}"
         rows["meta"] = sorted(sql.execute(told))
     sql.close()
