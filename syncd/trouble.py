@@ -87,7 +87,8 @@ def find_cause(path: Path | int) -> tuple[str, str] | None:
             return _READ_ONLY
         if disk.f_files and not disk.f_favail:
             return _NO_INODE, _ROOM.replace("some space", "inodes: remove some files")
-        if disk.f_bavail < _FEW_BLOCKS:
+        # A file system that counts no blocks, as some on a network, says nothing of its room.
+        if disk.f_blocks and disk.f_bavail < _FEW_BLOCKS:
             return _NO_ROOM, _ROOM
         return None
     return _BROKEN

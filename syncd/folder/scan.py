@@ -162,6 +162,10 @@ def scan(
             _spare_misspelt(notes, root, frozenset(filter(notes.is_unmet, had)))
         # If another disk was mounted over the folder meanwhile, nothing found here is its content.
         folder.check_still(root)
+    return _look_of(notes, covers)
+
+
+def _look_of(notes: Notes, covers: Callable[[RecordPath], bool]) -> Look:
     return Look(
         seen=notes.seen,
         problems=notes.problems,

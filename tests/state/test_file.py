@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import pytest
 
 from syncd.atproto.syntax import Did
 from syncd.errors import FileProblem, StateDamaged, SyncdError
-from syncd.state import create_state, open_state
+from syncd.state import create_state, file, open_state
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 
@@ -65,3 +66,20 @@ def test_a_state_file_of_a_newer_syncd_is_closed_again(tmp_path: Path) -> None:
     with pytest.raises(SyncdError, match="newer") as caught:
         open_state(path)
     assert open_below(tmp_path) == [], caught
+
+
+def test_a_log_that_cannot_be_looked_at_may_hold_more_than_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, log = tmp_path / "state.db", tmp_path / "state.db-wal"
+    assert not file._has_log(path)
+    log.touch()
+    assert not file._has_log(path)
+    log.write_bytes(b"x")
+    assert file._has_log(path)
+
+    def refuse(_: Path) -> None:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert file._has_log(path)
