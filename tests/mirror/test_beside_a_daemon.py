@@ -99,7 +99,14 @@ async def test_a_verification_finds_no_damage_in_a_tree_that_is_replaced_meanwhi
 async def test_what_the_pds_serves_is_compared_with_the_newest_head_alone(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device, memory = await mirrored(world)
-    let_a_daemon_record(monkeypatch, device, memory)
-    served = await verify_served(device.mirror.state, world.pds())
-    assert [finding.path for finding in served.findings] == ["repo"]
+    await world.write(ONE, v=1)
+    device = world.device()
+    await device.sync()
+    state = device.mirror.state
+    before = state.head()
+    assert before is not None
+    # The PDS still has the commit that was read first: only the state file has another one.
+    after, gone = replace(before, commit=before.data), [before.commit, before.data]
+    let_a_daemon_record(monkeypatch, device, Memory(head=after, dropped_nodes=gone))
+    (finding,) = (await verify_served(state, world.pds())).findings
+    assert (finding.path, "damaged" in finding.reason) == ("repo", False)
