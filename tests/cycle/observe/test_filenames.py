@@ -8,7 +8,7 @@ from syncd.config import Config
 from syncd.errors import FolderWrong
 from syncd.folder.write import conflict_file
 from tests.cycle.test_mirror import agreed
-from tests.folder.folding import folding
+from tests.folder.folding import How, folding
 from tests.rigs.device import World
 
 COLLECTION = "com.example.note"
@@ -20,7 +20,7 @@ async def test_portable_names_hold_every_record_where_case_does_not_count(world:
     for path in PATHS[:4]:
         await world.write(path, text=path)
     config = Config(world.login.did, brake_records=1000, filenames="portable")
-    with folding(world.tmp_path / "laptop", refused=':"*<>?|'):
+    with folding(world.tmp_path / "laptop", How(refused=':"*<>?|')):
         laptop = world.device(config=config)
         await laptop.sync()
         for path in PATHS[4:]:
