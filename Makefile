@@ -27,7 +27,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages deb locked readability site tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
+.PHONY: demo test tests lint types programs reference lowest coverage disks pythons others packages deb locked readability site tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -61,6 +61,11 @@ lowest: $(LOWEST)/.test
 # What the tests reach, with the newest versions: quicker to repeat than `make lowest`.
 coverage: $(VENV)/.test programs
 	JOBS=$(JOBS) $(BIN)/python -m tests.covered
+
+# The main job on file systems of other kinds: exFAT, NTFS, sshfs and more. Root and /dev/fuse are needed.
+disks: $(VENV)/.test reference
+	$(BIN)/python -m tests.programs disks
+	$(BIN)/python -m pytest -n 2 --only disks tests/disks $(PYTEST)
 
 # Every other Python of PYTHONS that is on this machine, each in an environment of its own.
 pythons:

@@ -21,6 +21,7 @@ from tests.shares import import_own_share
 from tests.slowest import slowest_first
 
 ELSEWHERE = {
+    "disks": "mounts file systems of other kinds: `make disks`",
     "packages": "builds and installs packages of syncd: `make packages`",
     "peers-pds": "runs PDSes from npm of other makes and ages: `make peers-pds`",
     "site": "builds the site of the documents, and opens it in a browser: `make site`",

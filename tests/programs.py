@@ -1,7 +1,7 @@
 """The programs that tests run: found, or asked for in a sentence. No test is skipped for one.
 
-`python -m tests.programs` looks for all of them, `python -m tests.programs packages` for those that
-`make packages` runs. As root, where there is apt-get, it installs what is missing; elsewhere it
+`python -m tests.programs` looks for all of them; with `packages` or `disks`, for those that the
+target of this name runs. As root, where there is apt-get, it installs what is missing; elsewhere it
 says what to install.
 """
 
@@ -47,6 +47,21 @@ OF_PACKAGES = {
 }
 """The same for those that build a Debian package and try it in a copy of this machine."""
 
+OF_DISKS = {
+    "/usr/lib/openssh/sftp-server": "openssh-sftp-server",
+    "bindfs": "bindfs",
+    "gocryptfs": "gocryptfs",
+    "mergerfs": "mergerfs",
+    "mkfs.btrfs": "btrfs-progs",
+    "mkfs.exfat": "exfatprogs",
+    "mkfs.xfs": "xfsprogs",
+    "mkntfs": "ntfs-3g",
+    "mount.exfat-fuse": "exfat-fuse",
+    "sshfs": "sshfs",
+}
+"""The same for those that make and mount file systems of other kinds."""
+_OF = {"packages": OF_PACKAGES, "disks": OF_DISKS}
+
 _APT = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0")
 
 
@@ -54,7 +69,7 @@ def program(name: str) -> str:
     """The path of a program. Fails the test if it is missing."""
     found = shutil.which(name)
     if found is None:
-        package = {**PACKAGES, **OF_PACKAGES}[name]
+        package = {**PACKAGES, **OF_PACKAGES, **OF_DISKS}[name]
         pytest.fail(f"this test runs {name}: install it (apt-get install {package})")
     return found
 
@@ -71,7 +86,7 @@ def install(packages: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    wanted = OF_PACKAGES if arguments == ["packages"] else PACKAGES
+    wanted = _OF[arguments[0]] if arguments else PACKAGES
     packages = missing(wanted)
     if packages and os.geteuid() == 0 and shutil.which("apt-get"):
         install(packages)

@@ -23,7 +23,7 @@ def is_spelt(directory: int, name: str) -> bool:
     os.stat(name, dir_fd=directory, follow_symlinks=False)
     if name == name.swapcase() or not _leads_to_some(directory, name.swapcase()):
         return True
-    names = _listed(directory)
+    names = names_in(directory)
     # A listing may miss a file that is replaced meanwhile: only another name is evidence.
     return name in names or name.casefold() not in map(str.casefold, names)
 
@@ -35,7 +35,7 @@ def folds_case(directory: int, name: str) -> bool:
     name that is asked for. Raises OSError if the directory cannot be listed.
     """
     other = name.swapcase()
-    return _leads_to_some(directory, other) and other not in _listed(directory)
+    return _leads_to_some(directory, other) and other not in names_in(directory)
 
 
 def keeps_case(directory: int, name: str) -> bool:
@@ -61,8 +61,12 @@ def _leads_to_some(directory: int, name: str) -> bool:
     return False
 
 
-def _listed(directory: int) -> list[str]:
-    """List all names, through a second descriptor: a listing under way keeps its position."""
+def names_in(directory: int) -> list[str]:
+    """List all names, through a second descriptor.
+
+    A listing under way keeps its position; and of a directory that is open, a file system need not
+    list what was made in it since (readdir(3)). btrfs does not.
+    """
     again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         return os.listdir(again)  # noqa: PTH208 (a descriptor, not a path)

@@ -23,6 +23,7 @@ from syncd.folder.disk import Disk
 from syncd.folder.names import file_name
 from syncd.folder.read import RACY_NS
 from syncd.folder.root import OWN, Folder, open_directory, opened
+from syncd.folder.spelling import names_in
 from syncd.forms import Forms
 
 
@@ -47,7 +48,7 @@ _TICK_SECONDS = 0.01
 def has_collections(folder: Folder) -> bool:
     """Return whether any entry of the folder has the name of a collection. Raises FolderWrong."""
     with folder.open() as root:
-        return bool(_collections(root))
+        return any(map(is_nsid, names_in(root)))
 
 
 class Staging:
@@ -104,7 +105,7 @@ class Staging:
         # Before a person can reach the files: an edit within the same tick of the clock would
         # leave the stat unchanged, and a scan would not see it.
         self._outlast(newest_ns)
-        for name in _collections(self._aside):
+        for name in filter(is_nsid, sorted(names_in(self._aside))):
             # A collection that a person made meanwhile is never replaced: this raises.
             self._disk.move_new(self._aside, name, self._root, name)
         self._disk.sync_directory(self._root)
@@ -134,10 +135,6 @@ def clear_staging(folder: Folder) -> None:
 def _clear(root: int) -> None:
     with suppress(FileNotFoundError), opened(root, (OWN,)) as own:
         shutil.rmtree(NAME, dir_fd=own)
-
-
-def _collections(directory: int) -> list[str]:
-    return sorted(filter(is_nsid, os.listdir(directory)))
 
 
 def write_files(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -97,6 +99,28 @@ def tables(device: Device) -> set[str]:
         found = {name for (name,) in sql.execute("SELECT name FROM sqlite_master")}
     sql.close()
     return found
+
+
+async def test_a_directory_that_was_opened_before_its_files_were_made_is_listed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an open directory, btrfs lists only what was in it when it was opened."""
+    raw_list, raw_open, known = os.listdir, os.open, dict[int, frozenset[str]]()
+
+    def open_and_note(path: Any, *args: Any, **more: Any) -> int:  # noqa: ANN401
+        found = raw_open(path, *args, **more)
+        is_directory = stat.S_ISDIR(os.fstat(found).st_mode)
+        known[found] = frozenset(raw_list(found)) if is_directory else frozenset()
+        return found
+
+    def list_as_opened(path: Any = ".") -> list[str]:  # noqa: ANN401
+        return [name for name in raw_list(path) if name in known.get(path, {name})]
+
+    monkeypatch.setattr(os, "open", open_and_note)
+    monkeypatch.setattr(os, "listdir", list_as_opened)
+    device = cloning(tmp_path / "laptop")
+    await device.mirror.sync(())
+    assert len(device.files()) == len(RECORDS)
 
 
 async def test_everything_is_durable_before_anything_takes_its_place(tmp_path: Path) -> None:
