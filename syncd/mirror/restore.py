@@ -73,18 +73,27 @@ def find_version(
     return fitting(workspace, found[0])
 
 
-def restore_version(workspace: Workspace, event: Superseded) -> None:
-    """Write one version into the folder; see `restore`."""
+def restore_version(workspace: Workspace, event: Superseded) -> bool:
+    """Write one version into the folder; see `restore`. Return whether its file changed."""
     cid = cid_in_file(workspace, event)
     earlier = begin_restore(workspace, {event.path: cid}, _texts([event]))
     try:
-        _write_back(workspace, event)
+        is_new = not has_version(workspace, event)
+        if is_new:
+            _write_back(workspace, event)
     except SyncdError:
         end_restore(workspace, earlier, ())
         raise
     # A person asked for this version, so no setting delays it.
     publish_version(workspace, event.path, cid)
     end_restore(workspace, earlier, [event.path])
+    return is_new
+
+
+def has_version(workspace: Workspace, event: Superseded) -> bool:
+    """Return whether the file has that version already. Raises FileProblem if it is unreadable."""
+    seen = file_at(workspace.folder, event.path)
+    return seen is not None and is_in_file(event, seen)
 
 
 def _texts(events: Sequence[Superseded]) -> dict[RecordPath, Cid]:

@@ -23,7 +23,7 @@ ONE, TWO, NEW = (f"com.example.note/{name}" for name in ("one", "two", "new"))
 @pytest.fixture
 def machine(home: Home) -> Machine:
     laptop = home.machine()
-    config = laptop.home / "gitconfig"
+    config = laptop.home / ".gitconfig"  # where git before 2.32 looks too
     config.write_text(
         "[user]\n\tname = Alice\n\temail = a@example.com\n[init]\n\tdefaultBranch = main\n",
         encoding="utf-8",
