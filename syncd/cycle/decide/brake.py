@@ -9,7 +9,7 @@ from syncd.config import Config
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.plan import APPROVED, Brake, Recent
+from syncd.model.brake import APPROVED, Brake, Recent
 
 _OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 

@@ -213,9 +213,10 @@ def test_a_list_is_made_of_what_is_known_and_one_that_is_there_stays(
 def test_a_list_is_made_without_a_folder_that_it_cannot_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    odd, file = [], tmp_path / "config/syncd/mirrors.toml"
-    for name in (b"b\xffd", "a\x7f\tÅ\u202e\"'".encode()):
-        odd.append(tmp_path / os.fsdecode(name))
+    odd: list[Path] = []
+    file = tmp_path / "config/syncd/mirrors.toml"
+    for octets in (b"b\xffd", "a\x7f\tÅ\u202e\"'".encode()):
+        odd.append(tmp_path / os.fsdecode(octets))
         odd[-1].mkdir()
         initialise(odd[-1], "marker")
     units = tmp_path / "config/systemd/user/default.target.wants"

@@ -45,6 +45,31 @@ async def test_a_slow_rm_is_held_as_a_fast_one(world: World, side: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("renamed", "deleted"), [(15, 0), (12, 3), (3, 12)])
+async def test_a_renamed_file_is_held_as_a_deletion_and_is_said_to_be_renamed(
+    world: World, renamed: int, deleted: int
+) -> None:
+    laptop = await filled(world)
+    notes = laptop.root / "com.example.note"
+    for n in range(renamed):
+        (notes / f"n{n:02}.json").rename(notes / f"m{n:02}.json")
+    for n in range(renamed, renamed + deleted):
+        laptop.delete(f"com.example.note/n{n:02}")
+    # Also when the new records are in the repo, and after the time of the brake.
+    for _ in range(3):
+        report = await laptop.sync()
+        reasons = {item.reason for item in report.held}
+        assert (len(report.held), len(reasons)) == (15, 1)
+        (reason,) = reasons
+        assert f"15 of {30 + renamed} records" in reason or "15 of 30 records" in reason
+        assert ("deleted in the folder" in reason) == (deleted > 0)
+        assert (f"{renamed} of them" in reason) == (deleted > 0)
+        assert ("renamed in the folder" in reason) == (deleted == 0)
+        heirs = [item.heir for item in report.held]
+        assert heirs == [f"com.example.note/m{n:02}" for n in range(renamed)] + [None] * deleted
+    assert len(world.records()) == 31 + renamed
+
+
 @pytest.mark.parametrize("effect", [DropRequest(), Refuse(400, "InvalidSwap", "Commit was at x")])
 async def test_a_deletion_that_is_tried_again_counts_once(
     world: World, effect: DropRequest | Refuse
