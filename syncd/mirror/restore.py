@@ -32,6 +32,7 @@ from syncd.mirror.past.undo import (
 from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
 from syncd.model import RecordPath, Seen, Side, split_record_path
+from syncd.model.brake import UNDONE
 from syncd.state import Provenance, Superseded
 from syncd.values import dataclass
 
@@ -317,7 +318,7 @@ def _take_back(workspace: Workspace, undo: Undo) -> None:
         return
     seen, base = file_at(workspace.folder, path), workspace.state.base_of([path]).get(path)
     if seen is not None and content_as(seen, undo.now) == undo.now:
-        put(workspace, Successor(path, seen, None, base, "restored, and undone"))
+        put(workspace, Successor(path, seen, None, base, UNDONE))
 
 
 def _versions(workspace: Workspace, path: RecordPath, on_notice: OnNotice) -> list[Superseded]:

@@ -15,6 +15,8 @@ Recent = Mapping[tuple[str, Side], int]
 """The number of deletions carried out within the brake's window, by (collection, side)."""
 APPROVED = "approved: "
 """The prefix of the reason of an approved deletion; such a deletion does not count as recent."""
+UNDONE = "restored, and undone"
+"""The reason why a file goes again that a restore had brought; the other side deleted nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,10 @@ import pytest
 
 from syncd.config import Config
 from syncd.errors import FolderWrong
-from syncd.model import Choice, Decision
+from syncd.mirror.names import read_names
+from syncd.mirror.past.undo import plan_undo
+from syncd.mirror.restore import Wish, plan_restore, restore_all, undo_restore
+from syncd.model import Choice, Decision, RecordPath
 from syncd.sandbox import DropRequest, Refuse
 from tests.rigs.device import Device, World, rework
 
@@ -151,3 +154,27 @@ async def test_a_folder_that_is_gone_moved_or_replaced_is_never_a_deletion(world
     again = Device.open(away, world.account(), world.pds(), laptop.mirror.config)
     assert again.mirror.folder == replace(moved, root=away)
     assert (await again.sync()).is_settled
+
+
+@pytest.mark.parametrize("side", ["folder", "repo"])
+async def test_a_restore_that_was_undone_makes_the_brake_no_weaker_and_no_stronger(
+    world: World, side: str
+) -> None:
+    laptop = await filled(world)
+    workspace = laptop.mirror.workspace
+    paths = [RecordPath(f"com.example.note/n{n:02}") for n in range(30)]
+    for path in paths:
+        laptop.delete(path)
+    for _ in range(2):
+        names = read_names(workspace, ["com.example.note"], [laptop.root])
+        restore_all(workspace, plan_restore(workspace, Wish(names, deleted=True)))
+        undo_restore(workspace, plan_undo(workspace))
+    restore_all(workspace, plan_restore(workspace, Wish(names, deleted=True)))
+    for path in paths[:11]:
+        if side == "folder":
+            laptop.delete(path)
+        else:
+            await world.delete(path)
+        # What the undo took away is no deletion in the repo: ten are few, and eleven too many.
+        held = (await laptop.sync()).held
+        assert len(held) == (path == paths[10])
