@@ -66,7 +66,10 @@ def find_version(
     if not found:
         which = f" that ends in {wanted}" if wanted else ""
         hint = "list what can be restored: syncd log"
-        raise SyncdError(f"there is no superseded version of {path}{which}", hint=hint)
+        message = f"there is no superseded version of {path}{which}"
+        if not (wanted or _is_gone(workspace, path)):
+            message = f"{path} has no version but the one in its file"
+        raise SyncdError(message, hint=hint)
     if len({event.cid for event in found}) > 1 and wanted:
         raise SyncdError(
             f"{wanted} matches several versions of {path}", hint="give more of the CID"

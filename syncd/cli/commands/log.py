@@ -299,7 +299,7 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
         is_choice = wish.deleted or wish.before or dry_run
         if not (is_choice or has_versions(workspace, wish)):
             where = " ".join(name.text for name in wish.names)
-            message = f"{where} has no superseded version"
+            message = f"{where} has no versions but those in the files"
             raise SyncdError(message, hint="list what can be restored: syncd log")
     if dry_run:
         say_plan(events, as_json, away)
