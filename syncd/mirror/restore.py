@@ -67,7 +67,7 @@ def find_version(
         which = f" that ends in {wanted}" if wanted else ""
         hint = "list what can be restored: syncd log"
         message = f"there is no superseded version of {path}{which}"
-        if not (wanted or _is_gone(workspace, path)):
+        if not wanted and workspace.state.base_of([path]):
             message = f"{path} has no version but the one in its file"
         raise SyncdError(message, hint=hint)
     if len({event.cid for event in found}) > 1 and wanted:
