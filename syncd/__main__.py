@@ -13,10 +13,12 @@ def main() -> None:
         # Python would print a traceback of whatever is imported at that moment.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     answer = prepared_answer()
-    if answer is None or not _is_said(answer):
-        from syncd.cli import main as run  # noqa: PLC0415 (it takes most of the time of a start)
+    if answer is not None and _is_said(answer):
+        # What was loaded holds nothing open, and to take it apart takes time.
+        os._exit(0)
+    from syncd.cli import main as run  # noqa: PLC0415 (it takes most of the time of a start)
 
-        run()
+    run()
 
 
 def prepared_answer() -> str | None:

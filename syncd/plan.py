@@ -30,6 +30,7 @@ from syncd.model import (
     Waiting,
     split_record_path,
 )
+from syncd.model.brake import APPROVED, Brake, Recent, Tally
 from syncd.values import dataclass
 
 
@@ -66,34 +67,8 @@ class Views:
     inert: Mapping[RecordPath, Problem] = field(default_factory=dict)
     refused: Mapping[RecordPath, tuple[Cid | None, Problem]] = field(default_factory=dict)
     decisions: Mapping[RecordPath, Decision] = field(default_factory=dict)
-    held: Collection[RecordPath] = frozenset()
+    held: Mapping[RecordPath, RecordPath | None] = field(default_factory=dict)
     published: Mapping[RecordPath, Decision] = field(default_factory=dict)
-
-
-Recent = Mapping[tuple[str, Side], int]
-"""The number of deletions carried out within the brake's window, by (collection, side)."""
-APPROVED = "approved: "
-"""The prefix of the reason of an approved deletion; such a deletion does not count as recent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Brake:
-    """The limits beyond which deletions wait for a person.
-
-    Held are more than `records` deletions that are also more than `percent` of a collection, and
-    the deletion of a whole collection (or folder) of at least `whole` records. Deletions within
-    `window_seconds` count together, so a slow `rm -r` is held like a fast one.
-    """
-
-    records: int = 10
-    percent: int = 20
-    whole: int = 3
-    window_seconds: float = 600.0
-
-    def holds(self, deleted: int, total: int) -> bool:
-        """Return whether `deleted` of the `total` records of a collection are too many."""
-        many = deleted > self.records and deleted * 100 > self.percent * total
-        return many or (deleted >= total >= self.whole)
 
 
 def make_plan(
@@ -349,58 +324,25 @@ def _held(
     # Counting the records of the mirror takes a query: only a deletion is worth it.
     if not deletions:
         return ()
+    deletions = [(replace(s, heir=s.heir or views.held.get(s.path)), at) for s, at in deletions]
     tally = _tally(deletions, sizes(), recent([step.path for step, _ in deletions]))
     return tuple(
-        Held(step.path, side, tally.reason(_collection(step), side, brake))
+        Held(step.path, side, tally.reason(_collection(step), side, brake), heir=step.heir)
         for step, side in deletions
         if tally.is_over(_collection(step), side, brake) or step.path in views.held
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tally:
-    """Deletions of now and of the brake's window, by (collection, side); totals by collection."""
-
-    deleted: Mapping[tuple[str, Side], int]
-    totals: Mapping[str, int]
-
-    def in_repo(self, side: Side) -> int:
-        return sum(count for (_, where), count in self.deleted.items() if where is side)
-
-    def is_everything(self, side: Side, brake: Brake) -> bool:
-        return self.in_repo(side) >= sum(self.totals.values()) >= brake.whole
-
-    def is_over(self, collection: str, side: Side, brake: Brake) -> bool:
-        deleted = self.deleted[collection, side]
-        is_many = brake.holds(deleted, self.totals.get(collection, 0))
-        return is_many or self.is_everything(side, brake)
-
-    def reason(self, collection: str, side: Side, brake: Brake) -> str:
-        """Describe how much was deleted where, and what the other side would lose."""
-        here, there = "the folder", "the repo"
-        if side is Side.REMOTE:
-            here, there = there, here
-        deleted, total = self.deleted[collection, side], self.totals.get(collection, 0)
-        what = f"{deleted} of {total} records of {collection}"
-        if self.is_everything(side, brake):
-            what = f"all {sum(self.totals.values())} records of the mirror"
-        minutes = f"{brake.window_seconds / 60:g} minute" + "s" * (brake.window_seconds != 60)
-        were = "was" if what.startswith("1 ") else "were"
-        return (
-            f"{what} {were} deleted in {here} within {minutes}; "
-            f"syncd deletes no more in {there} until you decide"
-        )
-
-
 def _tally(
     deletions: Sequence[tuple[Step, Side]], sizes: Mapping[str, int], recent: Recent
-) -> _Tally:
+) -> Tally:
     # Recently deleted records have left base. The share of deletions is of what was there before.
     totals = Counter(dict(sizes))
     for (collection, _), count in recent.items():
         totals[collection] += count
     now = Counter((_collection(step), side) for step, side in deletions)
-    return _Tally(now + Counter(dict(recent)), totals)
+    renamed = Counter((_collection(step), side) for step, side in deletions if step.heir)
+    return Tally(now + Counter(dict(recent)), renamed, totals)
 
 
 def _is_named(step: Step, views: Views) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import pytest
 
 from syncd.atproto.cid import Cid, cid_of_block
@@ -19,10 +22,12 @@ from syncd.model import (
     RecordPath,
     Report,
     Retry,
+    Side,
     find_record_path,
     parse_record_path,
 )
 from syncd.model.addresses import is_web_address, uri_of_address
+from syncd.model.brake import Brake, Tally
 
 NOTE = RecordPath("com.example.note/one")
 DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
@@ -170,3 +175,42 @@ def test_an_address_that_does_not_say_which_record_it_shows_is_none(address: str
 @pytest.mark.parametrize("name", [NOTE, f"at://{DID}/{NOTE}", "./x", "com.example.https://", ""])
 def test_a_name_is_no_web_address(name: str) -> None:
     assert not is_web_address(name)
+
+
+NOTES, OTHERS = "com.example.note", "com.example.other"
+
+
+@pytest.mark.parametrize(
+    ("renamed", "what"),
+    [
+        ({}, "12 of 20 records of com.example.note were deleted in the folder within 10 minutes;"),
+        (
+            {NOTES: 12},
+            "12 of 20 records of com.example.note were renamed in the folder within 10 minutes;",
+        ),
+        (
+            {NOTES: 5},
+            f"12 of 20 records of {NOTES} were deleted in the folder within 10 minutes, 5 of them ",
+        ),
+    ],
+)
+def test_the_brake_counts_renames_and_says_that_they_are_some(
+    renamed: Mapping[str, int], what: str
+) -> None:
+    by_side = Counter({(name, Side.LOCAL): count for name, count in renamed.items()})
+    tally = Tally(Counter({(NOTES, Side.LOCAL): 12}), by_side, {NOTES: 20, OTHERS: 5})
+    assert tally.is_over(NOTES, Side.LOCAL, Brake())
+    assert not tally.is_over(OTHERS, Side.LOCAL, Brake())
+    assert tally.reason(NOTES, Side.LOCAL, Brake()).startswith(what)
+
+
+@pytest.mark.parametrize(("renamed", "how"), [(25, "renamed"), (20, "deleted"), (0, "deleted")])
+def test_of_a_whole_mirror_the_brake_counts_the_renames_of_all_collections(
+    renamed: int, how: str
+) -> None:
+    deleted = Counter({(NOTES, Side.REMOTE): 20, (OTHERS, Side.REMOTE): 5})
+    by_side = {25: deleted, 20: Counter({(NOTES, Side.REMOTE): 20})}.get(renamed, Counter())
+    tally = Tally(deleted, by_side, {NOTES: 20, OTHERS: 5})
+    reason = tally.reason(OTHERS, Side.REMOTE, Brake(window_seconds=60))
+    assert reason.startswith(f"all 25 records of the mirror were {how} in the repo within 1 minute")
+    assert ("20 of them" in reason) == (renamed == 20)

@@ -32,8 +32,8 @@ from syncd.model import (
     Verdict,
     Waiting,
 )
+from syncd.model.brake import Brake
 from syncd.plan import (
-    Brake,
     Views,
     for_a_person,
     make_plan,
@@ -285,7 +285,7 @@ def test_an_approved_deletion_passes_and_a_rejected_one_comes_back() -> None:
 def test_what_was_held_stays_held_when_too_few_are_left_for_the_brake() -> None:
     base = many(4)
     first, *rest = sorted(base)
-    views = Views(base, {first: A}, base, held=frozenset(rest))
+    views = Views(base, {first: A}, base, held=dict.fromkeys(rest))
     plan = make_plan(
         base, views, settle=settle, sizes=lambda: {"com.example.note": 4}, brake=Brake()
     )

@@ -244,7 +244,8 @@ def is_at_rest(directory: int, name: str, digest: bytes) -> bool:
 def kind_problem(path: str, mode: int, wanted: str = "a file") -> Problem:
     """Make the Problem of an entry of the wrong kind, `mode`, in place of `wanted`."""
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-    hint = f"replace it with {wanted}, or move it elsewhere; syncd does not follow links"
+    links = "; syncd does not follow links" if stat.S_ISLNK(mode) else ""
+    hint = f"replace it with {wanted}, or move it elsewhere{links}"
     return Problem(path, f"it is {kind}, not {wanted}", hint)
 
 

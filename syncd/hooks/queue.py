@@ -173,4 +173,5 @@ class Hooks:
 
     def _fail(self, event: str, why: str) -> None:
         message = f"the hook {event} failed: {why}"
-        self.tell(HookWords(message, "the sync itself is not affected", is_failure=True))
+        hint = "the sync itself is not affected; see what runs: syncd hooks"
+        self.tell(HookWords(message, hint, is_failure=True))

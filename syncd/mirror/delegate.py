@@ -14,6 +14,7 @@ from syncd.control import ask
 from syncd.errors import Locked, SyncdError
 from syncd.folder.root import OWN, find_root
 from syncd.lock import is_locked
+from syncd.mirror.offline import root_around
 from syncd.mirror.wire import A, SyncAnswer, read_answer
 from syncd.model import Report
 
@@ -58,7 +59,7 @@ def ask_daemon(
 
 def need_daemon(directory: Path, question: str, kind: type[A]) -> A:
     """Return the daemon's answer as `ask_daemon` does. Raises SyncdError if there is none."""
-    root = find_root(directory)
+    root = root_around(directory)
     for _ in range(TRIES):
         answer = ask_daemon(directory, question, kind)
         if answer is not None:

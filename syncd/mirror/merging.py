@@ -120,8 +120,13 @@ def _edited(
         draft.write_bytes(by_line(form, text))
     else:
         on_notice(Notice(f"continuing the unfinished edit in {draft}"))
-    edit(draft)
     again = f"syncd resolve {conflict.path} --edit"
+    try:
+        edit(draft)
+    except SyncdError as error:
+        unchanged = f"nothing was changed; continue with: {again}"
+        error.hint = "; ".join(filter(None, (error.hint, unchanged)))
+        raise
     try:
         text, cid = _read(draft.read_bytes(), form, collection, marked(merged, form))
     except OSError as error:

@@ -10,7 +10,7 @@ import os
 import posixpath
 import shlex
 import unicodedata
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -141,13 +141,15 @@ def was_known(workspace: Workspace, name: Name) -> bool:
 def unknown(workspace: Workspace, name: Name, otherwise: str = "") -> SyncdError:
     """Return the error that explains `name`, if it is not a record of the mirror.
 
-    `otherwise` is the hint where nothing in the folder or the repo is like it.
+    `otherwise` is the hint where nothing in the folder, the repo or history is like it.
     """
     file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)
     file = file or _draft_named(workspace, name)
+    if (new := _new_among(workspace, name.records)) is not None:
+        hint = "send it: syncd sync; if that does not: syncd status, syncd status --ignored"
+        return SyncdError(f"{new} is in the folder only: no sync has sent it yet", hint=hint)
     if file is None:
-        meant = _near(workspace, name)
-        hint = f"did you mean {shlex.quote(meant)}?" if meant else otherwise or _HINT
+        hint = _hint_near(workspace, name) or otherwise or _HINT
         return SyncdError(f"there is no record at {name.text} in this mirror", hint=hint)
     if (workspace.root / file).is_dir():
         return SyncdError(f"there is no record in {name.text}", hint="syncd status --ignored")
@@ -156,6 +158,28 @@ def unknown(workspace: Workspace, name: Name, otherwise: str = "") -> SyncdError
         hint = f"syncd publish {shlex.quote(name.text)}"
         return SyncdError(f"{name.text} is a draft, and no record yet", hint=hint)
     return SyncdError(f"{name.text} is not a record of this mirror", hint="syncd status --ignored")
+
+
+def _new_among(workspace: Workspace, records: Iterable[RecordPath]) -> RecordPath | None:
+    """Return the record of `records` that has a file of the mirror; None if none has."""
+    folder = workspace.folder
+    for path in filter(workspace.config.covers_path, records):
+        names = relative_paths(path, portable=folder.portable, forms=folder.forms)
+        if any((workspace.root / name).is_file() for name in names):
+            return path
+    return None
+
+
+def _hint_near(workspace: Workspace, name: Name) -> str:
+    """Return the next step for a name like that of a record; empty if none is like it."""
+    gone: set[str] = set()
+    with suppress(StateDamaged):
+        gone.update(event.path for event in workspace.history.events())
+    if (deleted := name.record_among(gone)) is not None:
+        return f"it was deleted; to bring it back: syncd restore {shlex.quote(deleted)}"
+    base = workspace.state.base()
+    meant = _near(name, [*base, *sorted(gone - base.keys())])
+    return f"did you mean {shlex.quote(meant)}?" if meant else ""
 
 
 def _draft_named(workspace: Workspace, name: Name) -> str | None:
@@ -167,25 +191,28 @@ def _draft_named(workspace: Workspace, name: Name) -> str | None:
 _PLACE = pattern(r"(?::\d+){1,2}:?$")
 
 
-def _near(workspace: Workspace, name: Name) -> str | None:
-    """Return the record or collection that a person may have meant; None if none is close."""
+def _near(name: Name, paths: Sequence[str]) -> str | None:
+    """Return the record or collection of `paths` that a person may have meant; None if none is."""
     form = name.forms[0].strip("\"'").replace("\\", "/")
     collection, _, rest = form.partition("/")
-    sizes = workspace.state.collection_sizes()
-    near = collection if collection in sizes else near_name(collection, sizes)
+    known = {path.partition("/")[0] for path in paths}
+    near = collection if collection in known else near_name(collection, known)
     if near is None or not rest:
-        return near
+        return None if near == form else near
     # Editors and compilers name a place in a file by line and column.
     rkey = _PLACE.sub("", rest).removesuffix(name.written.of(near).ending)
     begin, stem = f"{near}/", rkey.rpartition(".")[0]
-    found = (p.removeprefix(begin) for p in workspace.state.base() if p.startswith(begin))
-    for known in found:
+    rkeys = [path.removeprefix(begin) for path in paths if path.startswith(begin)]
+    if near != collection and any(fnmatchcase(each, rest) for each in rkeys):
+        return begin + rest
+    likest: tuple[Callable[[str], bool], ...] = (
+        lambda known: known in (rkey, stem),
+        lambda known: known.casefold() == rkey.casefold(),
         # All keys of one letter are one edit from each other.
-        is_slip = len(rkey) >= _LONG and is_one_edit(known, rkey)
-        is_alike = known.casefold() == rkey.casefold() or is_slip
-        if known in (rkey, stem) or is_alike:
-            return begin + known
-    return None
+        lambda known: len(rkey) >= _LONG and is_one_edit(known, rkey),
+    )
+    found = (next(filter(is_like, rkeys), None) for is_like in likest)
+    return next((begin + each for each in found if each is not None), None)
 
 
 def _means(name: Name, path: str) -> bool:

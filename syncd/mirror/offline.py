@@ -115,9 +115,7 @@ def root_around(directory: Path) -> Path:
         hint = "to make it one: syncd sync, which continues from what git knows of the last sync"
         message = f"{checkout} is a git checkout, but not a mirror yet"
         if load_config(checkout / FILE_NAME, os.environ).is_one_way:
-            message = (
-                f"{checkout} is published from git and is not a mirror, so there is nothing to show"
-            )
+            message = f"{checkout} is published from git, so it has no state, history or daemon"
             hint = "see what a publication would change: syncd sync --dry-run; publish: syncd sync"
         raise FolderWrong(message, hint=hint) from error
 

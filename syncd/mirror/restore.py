@@ -32,6 +32,7 @@ from syncd.mirror.past.undo import (
 from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
 from syncd.model import RecordPath, Seen, Side, split_record_path
+from syncd.model.brake import UNDONE
 from syncd.state import Provenance, Superseded
 from syncd.values import dataclass
 
@@ -65,7 +66,10 @@ def find_version(
     if not found:
         which = f" that ends in {wanted}" if wanted else ""
         hint = "list what can be restored: syncd log"
-        raise SyncdError(f"there is no superseded version of {path}{which}", hint=hint)
+        message = f"there is no superseded version of {path}{which}"
+        if not wanted and workspace.state.base_of([path]):
+            message = f"{path} has no version but the one in its file"
+        raise SyncdError(message, hint=hint)
     if len({event.cid for event in found}) > 1 and wanted:
         raise SyncdError(
             f"{wanted} matches several versions of {path}", hint="give more of the CID"
@@ -73,18 +77,27 @@ def find_version(
     return fitting(workspace, found[0])
 
 
-def restore_version(workspace: Workspace, event: Superseded) -> None:
-    """Write one version into the folder; see `restore`."""
+def restore_version(workspace: Workspace, event: Superseded) -> bool:
+    """Write one version into the folder; see `restore`. Return whether its file changed."""
     cid = cid_in_file(workspace, event)
     earlier = begin_restore(workspace, {event.path: cid}, _texts([event]))
     try:
-        _write_back(workspace, event)
+        is_new = not has_version(workspace, event)
+        if is_new:
+            _write_back(workspace, event)
     except SyncdError:
         end_restore(workspace, earlier, ())
         raise
     # A person asked for this version, so no setting delays it.
     publish_version(workspace, event.path, cid)
     end_restore(workspace, earlier, [event.path])
+    return is_new
+
+
+def has_version(workspace: Workspace, event: Superseded) -> bool:
+    """Return whether the file has that version already. Raises FileProblem if it is unreadable."""
+    seen = file_at(workspace.folder, event.path)
+    return seen is not None and is_in_file(event, seen)
 
 
 def _texts(events: Sequence[Superseded]) -> dict[RecordPath, Cid]:
@@ -308,7 +321,7 @@ def _take_back(workspace: Workspace, undo: Undo) -> None:
         return
     seen, base = file_at(workspace.folder, path), workspace.state.base_of([path]).get(path)
     if seen is not None and content_as(seen, undo.now) == undo.now:
-        put(workspace, Successor(path, seen, None, base, "restored, and undone"))
+        put(workspace, Successor(path, seen, None, base, UNDONE))
 
 
 def _versions(workspace: Workspace, path: RecordPath, on_notice: OnNotice) -> list[Superseded]:

@@ -138,7 +138,8 @@ class Held:
 
     `local` and `remote` are what the two sides have of a creation or an edit. A deletion leaves
     them out: whoever decides about it looks up what the other side still has. `blobs` are the CIDs
-    of those that the change would lose, if that is why it is held.
+    of those that the change would lose, if that is why it is held. `heir` is the other name that
+    the file of a deleted record got.
     """
 
     path: RecordPath
@@ -148,6 +149,7 @@ class Held:
     local: Cid | None = None
     remote: Cid | None = None
     blobs: tuple[str, ...] = ()
+    heir: RecordPath | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,18 +98,18 @@ class History:
         return None if rev is None else Tid(rev)
 
     def deletions(
-        self, since: int, *, apart_from: str, but: Collection[RecordPath] = ()
+        self, since: int, *, apart_from: Sequence[str], but: Collection[RecordPath] = ()
     ) -> Counter[tuple[str, Side]]:
         """Count the deleted records of each collection since a moment, by side.
 
-        Those whose reason begins with `apart_from` do not count, nor do those of the paths `but`.
+        Those whose reason begins with one of `apart_from` do not count, nor do those of the paths
+        `but`.
         """
-        query = (
-            "SELECT DISTINCT path, side FROM event "
-            "WHERE at > ? AND after IS NULL AND substr(reason, 1, ?) <> ?"
-        )
+        query = "SELECT DISTINCT path, side FROM event WHERE at > ? AND after IS NULL"
+        query += " AND substr(reason, 1, ?) <> ?" * len(apart_from)
+        begins = (value for begin in apart_from for value in (len(begin), begin))
         with self._opened() as sql:
-            rows = sql.execute(query, (since, len(apart_from), apart_from)).fetchall()
+            rows = sql.execute(query, (since, *begins)).fetchall()
         counted = ((path, side) for path, side in rows if path not in but)
         with self._as_written():
             return Counter((path.partition("/")[0], Side(side)) for path, side in counted)

@@ -11,7 +11,8 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.config import Config
 from syncd.merge import settle
 from syncd.model import RecordPath, Step, Verdict
-from syncd.plan import Brake, verdict
+from syncd.model.brake import Brake
+from syncd.plan import verdict
 
 from .markdown import read, table
 

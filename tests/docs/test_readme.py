@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from syncd.plan import Brake
+from syncd.model.brake import Brake
 from tests.rigs.terminal import HANDLE, Terminal
 
 from .markdown import ROOT, console_lines, read

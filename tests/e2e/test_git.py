@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ ONE, TWO, NEW = (f"com.example.note/{name}" for name in ("one", "two", "new"))
 @pytest.fixture
 def machine(home: Home) -> Machine:
     laptop = home.machine()
-    config = laptop.home / "gitconfig"
+    config = laptop.home / ".gitconfig"  # where git before 2.32 looks too
     config.write_text(
         "[user]\n\tname = Alice\n\temail = a@example.com\n[init]\n\tdefaultBranch = main\n",
         encoding="utf-8",
@@ -48,7 +49,7 @@ def git(machine: Machine, at: Path, *words: str) -> str:
 
 
 def job(home: Home, machine: Machine, name: str, *, password: bool = True) -> Path:
-    """What a CI has: a fresh clone, an empty home, and maybe the password."""
+    """What a CI has: a fresh clone, a home with an identity for git, and maybe the password."""
     git(machine, home.tmp_path, "clone", "--quiet", "site.git", name)
     secret = machine.home / "secret"
     secret.touch(mode=0o600)
@@ -56,6 +57,7 @@ def job(home: Home, machine: Machine, name: str, *, password: bool = True) -> Pa
     given = {"SYNCD_PASSWORD_FILE": str(secret), "SYNCD_PDS": home.pds.url}
     environ = given if password else {}
     runner = Machine(home.tmp_path / f"home-of-{name}", {**machine.environ, **environ})
+    shutil.copy(machine.home / ".gitconfig", runner.home)
     found = runner.ok("sync", "--json", at=home.tmp_path / name).json
     assert (found["conflicts"], found["problems"], found["held"]) == ([], [], [])
     (home.tmp_path / f"{name}.requests").write_text(str(found["requests"]), encoding="utf-8")

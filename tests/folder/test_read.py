@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,15 @@ from syncd.atproto.data import cid_of
 from syncd.errors import FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain, printable
-from syncd.folder.read import IDLE_NS, Texts, is_at_rest, read_file, read_meant, read_record
+from syncd.folder.read import (
+    IDLE_NS,
+    Texts,
+    is_at_rest,
+    kind_problem,
+    read_file,
+    read_meant,
+    read_record,
+)
 from syncd.model import Problem, RecordPath, Seen
 
 
@@ -181,3 +190,8 @@ def test_every_refusal_of_the_system_has_words_and_a_next_step() -> None:
 
 def test_a_name_is_shown_without_bytes_that_are_no_text() -> None:
     assert printable(os.fsdecode(b"a\xff\xc3\xa9")) == "a\\xffé"
+
+
+@pytest.mark.parametrize(("mode", "is_link"), [(stat.S_IFLNK, True), (stat.S_IFIFO, False)])
+def test_only_a_link_is_told_that_links_are_not_followed(mode: int, is_link: bool) -> None:
+    assert ("links" in kind_problem("com.example.note/one", mode).hint) == is_link

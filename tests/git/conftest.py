@@ -14,6 +14,7 @@ from syncd.config import Config
 from syncd.cycle.git.companion import Companion
 from syncd.git.commits import Worktree
 from syncd.git.message import Published, parse_message
+from syncd.git.program import OLDEST
 from syncd.git.repository import find_repository
 from syncd.sandbox import Sandbox
 from tests.rigs.device import Device, World
@@ -94,11 +95,14 @@ def make_repo(top: Path, algorithm: str = "sha1") -> Repo:
 @pytest.fixture(autouse=True)
 def own_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The git configuration of the person; the machine's own does not count."""
-    assert shutil.which("git"), "these tests need git 2.32 or newer: apt install git"
+    assert shutil.which("git"), f"these tests need git {OLDEST} or newer: apt install git"
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
-    config = tmp_path / "gitconfig"
+    config = tmp_path / "home/.gitconfig"
+    config.parent.mkdir()
     config.write_text(IDENTITY + SETTINGS, encoding="utf-8")
+    # Git before 2.32 does not know the variable, and looks in the home.
+    monkeypatch.setenv("HOME", str(config.parent))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     return config

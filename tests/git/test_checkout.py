@@ -279,14 +279,24 @@ def test_only_a_checkout_with_versioned_settings_is_taken(origin: Origin, tmp_pa
     assert find_checkout(tmp_path) is None
 
 
-def test_what_only_looks_says_how_a_fresh_clone_becomes_a_mirror(
-    origin: Origin, tmp_path: Path, own_git: Path
+@pytest.mark.parametrize("mode", ["usual", "publish"])
+@pytest.mark.parametrize("words", ["status", "now", "stop", "lexicon update", "editor install"])
+def test_a_command_that_needs_a_mirror_says_what_a_fresh_clone_is_and_names_no_other_way(
+    origin: Origin, tmp_path: Path, own_git: Path, words: str, mode: str
 ) -> None:
     root = origin.clone("job").top / origin.prefix
+    if mode == "publish":
+        settings = root / "syncd.toml"
+        text = settings.read_text(encoding="utf-8").replace(
+            "[mirror]", '[mirror]\nmode = "publish"'
+        )
+        settings.write_text(text, encoding="utf-8")
     machine = Machine(tmp_path / "home", {"GIT_CONFIG_GLOBAL": str(own_git)})
-    ran = machine.run("status", at=root)
-    assert (ran.code, "is a git checkout, but not a mirror yet" in ran.err) == (78, True), ran
+    ran = machine.run(*words.split(), at=root)
+    said = "is published from git" if mode == "publish" else "but not a mirror yet"
+    assert (ran.code, said in ran.err) == (78, True), ran
     assert "syncd sync" in ran.err
+    assert "clone" not in ran.err
     assert not (root / ".syncd").exists()
 
 

@@ -149,11 +149,11 @@ async def test_a_file_edited_again_since_the_push_waits_for_its_own_push(
             device.save(ONE, n=2)
         return await after(companion, report)
 
-    monkeypatch.setattr(Companion, "commit_after", edited_before)
     before = study.repo.subjects()
-    await device.sync()
+    with monkeypatch.context() as patched:
+        patched.setattr(Companion, "commit_after", edited_before)
+        await device.sync()
     assert study.repo.subjects() == before
-    monkeypatch.undo()
     await device.sync()
     assert json.loads(study.repo.git("show", f"HEAD:{study.prefix}{ONE}.json"))["n"] == 2
 
@@ -198,7 +198,8 @@ async def test_without_an_identity_git_is_a_problem_with_the_remedy(
 async def test_commits_are_signed_where_the_person_signs_theirs(study: Study) -> None:
     signer = study.repo.top.parent / "signer"
     signer.write_text(
-        "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\n"
+        "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] BEGIN_SIGNING' >&2\n"
+        "echo '[GNUPG:] SIG_CREATED ' >&2\n"
         "echo '-----BEGIN PGP SIGNATURE-----'\necho abc\necho '-----END PGP SIGNATURE-----'\n",
         encoding="utf-8",
     )
@@ -501,9 +502,9 @@ async def test_a_file_edited_while_the_commit_is_made_is_left_out_and_follows(
             device.save(TWO, n=2)
         return stage(work, names)
 
-    monkeypatch.setattr(commits.Worktree, "listed", edited_before)
-    await device.mirror.cycle()
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(commits.Worktree, "listed", edited_before)
+        await device.mirror.cycle()
     assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
     assert study.repo.files_of() == [f"{study.prefix}{ONE}.json"]
     assert study.repo.status() == (
@@ -560,7 +561,7 @@ async def test_a_cycle_waits_while_git_is_at_the_files(study: Study) -> None:
 
 @pytest.mark.parametrize("when", ["while the repo is fetched", "while the folder is read"])
 async def test_a_file_that_git_is_about_to_write_is_not_taken_as_deleted(
-    study: Study, monkeypatch: pytest.MonkeyPatch, when: str
+    study: Study, when: str
 ) -> None:
     """A checkout takes a file away before it writes the other version."""
     device, lock = study.device, study.repo.top / ".git" / "index.lock"
@@ -569,7 +570,7 @@ async def test_a_file_that_git_is_about_to_write_is_not_taken_as_deleted(
     rev = study.world.rev()
 
     def checkout_begins() -> None:
-        monkeypatch.undo()
+        patched.undo()
         lock.touch()
         device.delete(ONE)
         asyncio.get_running_loop().call_later(0.3, checkout_ends)
@@ -589,11 +590,12 @@ async def test_a_file_that_git_is_about_to_write_is_not_taken_as_deleted(
         checkout_begins()
         return bring_sides(*words)  # type: ignore[arg-type]
 
-    if when == "while the repo is fetched":
-        monkeypatch.setattr(Mirror, "_see", seen_meanwhile)
-    else:
-        monkeypatch.setattr("syncd.cycle.mirror.bring_sides", read_meanwhile)
-    report = await device.sync()
+    with pytest.MonkeyPatch.context() as patched:
+        if when == "while the repo is fetched":
+            patched.setattr(Mirror, "_see", seen_meanwhile)
+        else:
+            patched.setattr("syncd.cycle.mirror.bring_sides", read_meanwhile)
+        report = await device.sync()
     assert (report.pushed, report.problems, study.world.rev()) == ((), (), rev)
     assert device.has(ONE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import unicodedata
 from pathlib import Path
@@ -16,7 +17,7 @@ from syncd.cli.commands.service import escape
 from syncd.errors import ConfigWrong, FolderWrong
 from syncd.mirror.every.find import find_mirrors, unescape
 from syncd.mirror.every.overview import look_at_all
-from syncd.model import Conflict, Memory, RecordPath
+from syncd.model import Conflict, Memory, Problem, RecordPath
 from syncd.state import open_state
 from tests.rigs.mirrors import make_mirror
 
@@ -163,3 +164,27 @@ def test_names_of_any_script_stand_in_their_columns(home: Path) -> None:
 
 def is_wide(char: str) -> bool:
     return unicodedata.east_asian_width(char) in "WF"
+
+
+def test_the_columns_stay_below_their_heads_whatever_a_folder_is_called(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.mirror.every.find._running", lambda _: [])
+    make_mirror(home / os.fsdecode(b"carol\xff\x1b"))
+    listed = home / ".config/syncd/mirrors.toml"
+    listed.write_text('mirrors = ["~/bob"]', encoding="utf-8")
+    odd = home / os.fsdecode(b"carol\xff\x1b")
+    lines = CliRunner().invoke(cli, ["-C", str(odd), "status", "--all"]).stdout.splitlines()
+    at = lines[0].index("daemon")
+    ours = [line for line in lines if "bob" in line or "carol" in line]
+    assert len(ours) == 2
+    assert {line[at:].partition("  ")[0] for line in ours} == {"not running"}
+
+
+def test_a_file_that_syncd_cannot_take_is_not_said_to_be_a_record(home: Path) -> None:
+    words = ["-C", str(home / "alice"), "status", "--ignored"]
+    assert "every file is a record" in CliRunner().invoke(cli, words).stdout
+    problem = Problem("com.example.note/a b.json", "no record key", "rename it")
+    with open_state(home / "alice/.syncd/state.db") as state:
+        state.record(Memory(waiting={problem.path: (problem,)}))
+    assert "every file is a record" not in CliRunner().invoke(cli, words).stdout

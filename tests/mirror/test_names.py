@@ -288,3 +288,53 @@ async def test_a_name_in_another_case_is_answered_with_what_waits(
     name = read_name(laptop.mirror.workspace, typed, [laptop.root])
     assert NOTE in hint_at(name, [NOTE], "the list")
     assert hint_at(name, ["com.example.note/two"], "the list") == "the list"
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("com.example.note/ONE", "com.example.note/one"),
+        ("com.example.Note/one", "com.example.note/one"),
+        ("com.example.NOTE/gone", "com.example.note/gone"),
+        ("com.example.note/GONE", "com.example.note/gone"),
+        ("com.example.NOTE/on*", "'com.example.note/on*'"),
+        ("com.example.NOTE/zz*", None),
+        ("com.example.note/zz*", None),
+        ("com.example.no-such", None),
+    ],
+)
+async def test_another_case_is_answered_with_the_record_that_is_or_was(
+    laptop: Device, typed: str, near: str | None
+) -> None:
+    workspace = laptop.mirror.workspace
+    # Nearer to `one` by its place in the list than the record that was meant.
+    for path in (RecordPath("com.example.note/gone"), RecordPath("com.example.note/cone")):
+        laptop.save(path, v=1)
+        await laptop.sync()
+    laptop.delete(RecordPath("com.example.note/gone"))
+    await laptop.sync()
+    name = read_name(workspace, typed, [laptop.root])
+    said = unknown(workspace, name).hint
+    assert said.startswith("did you mean") == (near is not None)
+    assert near is None or said == f"did you mean {near}?"
+
+
+async def test_a_record_that_was_deleted_is_answered_with_the_way_back(laptop: Device) -> None:
+    laptop.delete(NOTE)
+    await laptop.sync()
+    name = read_name(laptop.mirror.workspace, NOTE, [laptop.root])
+    assert f"syncd restore {NOTE}" in unknown(laptop.mirror.workspace, name).hint
+
+
+@pytest.mark.parametrize("typed", ["com.example.note/new", "com.example.note/new.json"])
+async def test_a_record_that_was_not_sent_yet_is_not_said_to_be_none(
+    laptop: Device, typed: str
+) -> None:
+    laptop.save(RecordPath("com.example.note/new"), v=1)
+    found = unknown(
+        laptop.mirror.workspace, read_name(laptop.mirror.workspace, typed, [laptop.root])
+    )
+    assert "com.example.note/new" in found.message
+    assert "no record" not in found.message
+    assert "not a record" not in found.message
+    assert "syncd sync" in found.hint

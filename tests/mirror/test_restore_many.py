@@ -358,3 +358,19 @@ async def test_many_are_restored_on_a_terminal_after_a_yes_alone(
         cwd=laptop.root,
     )
     assert (done.returncode, versions(laptop)) == (code, restored), done
+
+
+async def test_what_was_just_restored_is_not_said_to_have_no_versions_at_all(world: World) -> None:
+    device = world.device(config=Config(world.login.did))
+    for path in NOTES[:3]:
+        device.save(path, v=1)
+    await device.sync()
+    (device.root / FILE_NAME).write_text(render_config(device.mirror.config), encoding="utf-8")
+    for path in NOTES[:3]:
+        device.delete(path)
+    for name, others in ((NOTES[0], "its file"), ("com.example.note", "the files")):
+        words = ["-C", str(device.root), "restore", name]
+        assert CliRunner().invoke(cli, words).exit_code == 0
+        again = CliRunner().invoke(cli, words)
+        assert isinstance(again.exception, SyncdError)
+        assert f"in {others}" in again.exception.message

@@ -298,3 +298,28 @@ async def test_an_edit_that_was_not_sent_goes_back_to_what_both_sides_had_and_th
     laptop.save(path, v=80)
     restore(workspace, path)
     assert laptop.read(path)["v"] == 2
+
+
+async def test_a_version_that_its_file_has_already_is_not_said_to_be_restored(
+    laptop: Device,
+) -> None:
+    settings = render_config(Config(laptop.mirror.config.did))
+    (laptop.root / FILE_NAME).write_text(settings, encoding="utf-8")
+    path, file = NOTES[3], laptop.root / f"{NOTES[3]}.json"
+    old = laptop.mirror.history.events(path)[-1].cid
+    words = ["-C", str(laptop.root), "restore", path, "--cid", str(old)]
+    for is_new in (True, False):
+        done = CliRunner().invoke(cli, [*words, "--json"])
+        assert json.loads(done.stdout) == {
+            "version": 1,
+            "path": path,
+            "cid": str(old),
+            "changed": is_new,
+        }
+    typed = file.read_text(encoding="utf-8").replace("\n", "\n\n")
+    file.write_text(typed, encoding="utf-8")
+    said = CliRunner().invoke(cli, words).stdout
+    assert ("already" in said, "restored" in said) == (True, False)
+    assert file.read_text(encoding="utf-8") == typed
+    planned = CliRunner().invoke(cli, [*words, "--dry-run", "--json"])
+    assert json.loads(planned.stdout)["restore"] == []

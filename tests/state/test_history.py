@@ -107,9 +107,9 @@ def test_what_is_not_given_back_as_it_was_written_is_damage(
 def test_deletions_are_counted_by_collection_and_side(history: History) -> None:
     history.keep([version(b"x", at=5), version(b"x", path=TWO, at=9)])
     history.keep([version(b"z", path=RecordPath("a.b.c/d"), after=cid_of_block(b"x"), at=9)])
-    assert history.deletions(0, apart_from="no") == {("com.example.note", Side.LOCAL): 2}
-    assert history.deletions(5, apart_from="no") == {("com.example.note", Side.LOCAL): 1}
-    assert history.deletions(0, apart_from="wh") == {}
+    assert history.deletions(0, apart_from=("no", "never")) == {("com.example.note", Side.LOCAL): 2}
+    assert history.deletions(5, apart_from=("no", "never")) == {("com.example.note", Side.LOCAL): 1}
+    assert history.deletions(0, apart_from=("no", "wh")) == {}
 
 
 def test_what_is_too_old_is_forgotten_unless_it_is_pinned(history: History) -> None:

@@ -15,9 +15,8 @@ from syncd.cli.screen.output import say
 from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import ConfigWrong, FolderWrong
-from syncd.folder.root import find_root
 from syncd.hooks.table import Table, is_allowed, permission_of
-from syncd.mirror.offline import find_published
+from syncd.mirror.offline import find_published, root_around
 
 
 @click.group(cls=Suggesting, invoke_without_command=True)
@@ -77,7 +76,7 @@ def forbid(directory: Path) -> None:
 
 def _table(directory: Path) -> Table:
     published = find_published(directory)
-    root = find_root(directory) if published is None else published
+    root = root_around(directory) if published is None else published
     return table_of(root, load_config(root / FILE_NAME, os.environ))
 
 

@@ -58,6 +58,7 @@ from syncd.mirror.restore import (
     edited_since,
     find_back,
     find_version,
+    has_version,
     has_versions,
     plan_restore,
     restore_all,
@@ -298,7 +299,7 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
         is_choice = wish.deleted or wish.before or dry_run
         if not (is_choice or has_versions(workspace, wish)):
             where = " ".join(name.text for name in wish.names)
-            message = f"{where} has no superseded version"
+            message = f"{where} has no versions but those in the files"
             raise SyncdError(message, hint="list what can be restored: syncd log")
     if dry_run:
         say_plan(events, as_json, away)
@@ -330,10 +331,11 @@ def _check_wanted(wanted: str | None, *, is_of_many: bool) -> None:
 
 def _restore_one(workspace: Workspace, event: Superseded, dry_run: bool, as_json: bool) -> None:
     if dry_run:
-        say_plan([event], as_json, {})
+        is_there = has_version(workspace, event)
+        say_plan([] if is_there else [event], as_json, {})
         return
-    restore_version(workspace, event)
-    say_restored(event, as_json)
+    is_new = restore_version(workspace, event)
+    say_restored(event, as_json, is_new=is_new)
 
 
 def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:

@@ -125,7 +125,8 @@ def _edit(workspace: Workspace, draft: str) -> None:
     try:
         run_editor(workspace.root / draft)
     except SyncdError as error:
-        error.hint = f"the draft stays; when it is ready: syncd publish {shlex.quote(draft)}"
+        stays = f"the draft stays; when it is ready: syncd publish {shlex.quote(draft)}"
+        error.hint = "; ".join(filter(None, (error.hint, stays)))
         raise
 
 

@@ -37,6 +37,7 @@ STEPS_SINCE: Final = 254
 _SOURCES: Final = (Path(__file__).parents[2] / "units", Path(__file__).parents[3] / "systemd")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*")
 _ODD: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_NO_TEXT: Final = re.compile(r"[\ud800-\udfff]")
 _SEARCHED: Final = (Path("/usr/local/bin"), Path("/usr/bin"))
 _HIDDEN: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 
@@ -78,10 +79,13 @@ class Unit:
 
     def is_installed(self) -> bool:
         """Return whether `install` has left something of it; the template may be of others."""
-        if not self.instance:
-            return self.file.exists()
-        wants = self.directory.glob("*.wants")
-        return self.drop_in.exists() or any(os.path.lexists(at / self.name) for at in wants)
+        is_own = not self.instance and self.file.exists()
+        return is_own or self.drop_in.exists() or bool(self.links())
+
+    def links(self) -> list[Path]:
+        """Return the links that `enable` has made; they stay if the unit file is removed."""
+        links = (at / self.name for at in self.directory.glob("*.wants"))
+        return [link for link in links if os.path.lexists(link)]
 
 
 @click.group(cls=Suggesting)
@@ -172,6 +176,12 @@ def uninstall(directory: Path, system: bool, of_all: bool, timer: bool) -> None:
         return
     if unit.file.exists():
         _systemctl(unit, "disable", "--now", unit.name)
+    else:
+        # systemctl disables nothing without the unit file, and stops only what runs still.
+        with suppress(SyncdError):
+            _systemctl(unit, "stop", unit.name)
+    for link in unit.links():
+        link.unlink(missing_ok=True)
     shutil.rmtree(unit.drop_in.parent, ignore_errors=True)
     before, at, after = unit.template.partition("@")
     if not at or not list(unit.directory.glob(f"*.wants/{before}@?*{after}")):
@@ -327,15 +337,26 @@ def make_list(directory: Path) -> None:
     here = None
     with suppress(FolderWrong):
         here = find_root(directory)
-    known = [known.folder for known in find_mirrors(os.environ, here) if known.error is None]
+    found = [known.folder for known in find_mirrors(os.environ, here) if known.error is None]
+    known = [folder for folder in found if _is_listable(folder)]
+    for folder in found:
+        if folder not in known:
+            say(f"left out {folder}: a list is UTF-8, and the name of this folder is not")
+            say("  next: rename the folder, or run syncd service install in it")
     if not known:
         hint = f'list them in {file}: mirrors = ["~/alice", "/srv/bob"]'
         raise FolderWrong(
             "syncd does not know any mirror of yours that a service could run", hint=hint
         )
     names = ",\n".join(f"    {json.dumps(str(folder), ensure_ascii=False)}" for folder in known)
+    # JSON leaves this character as it is, and TOML does not take it.
+    names = names.replace("\x7f", "\\u007f")
     _write(file, f"mirrors = [\n{names},\n]\n")
     say(f"wrote {file} with {len(known)} of your mirrors")
+
+
+def _is_listable(folder: Path) -> bool:
+    return not _NO_TEXT.search(str(folder))
 
 
 def escape(path: str) -> str:

@@ -152,7 +152,11 @@ def _list_ignored(directory: Path, as_json: bool) -> None:
         if item.hint:
             say(f"  next: {item.hint}")
     if not found.no_records:
-        say("every file is a record, or will be one after the next sync")
+        say(
+            "every file is a record, or will be one after the next sync"
+            if not found.problems
+            else "no file is ignored; those that syncd cannot take are in: syncd status"
+        )
 
 
 def look(directory: Path) -> Seen:

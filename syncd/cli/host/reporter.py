@@ -232,10 +232,23 @@ def together(entries: Iterable[LogEntry], most: int) -> Iterator[LogEntry]:
     """Yield the entries; of more than `most` similar ones of a collection, one with a count."""
     groups: dict[LogEntry, list[LogEntry]] = {}
     for entry in entries:
-        collection = entry.path.partition("/")[0]
-        groups.setdefault(replace(entry, path=collection), []).append(entry)
+        groups.setdefault(_of_any(entry), []).append(entry)
     for of_all, found in groups.items():
         yield from [replace(of_all, count=len(found))] if len(found) > most else found
+
+
+def _of_any(entry: LogEntry) -> LogEntry:
+    """Return what an entry says of any record of its collection."""
+    collection, _, rkey = entry.path.partition("/")
+    if not rkey:
+        return entry
+
+    def general(text: str) -> str:
+        # A file that was moved keeps the key of its record, with some ending.
+        return text.replace(entry.path, f"{collection}/…").replace(f"/{rkey}.", "/….")
+
+    message, hint = general(entry.message), general(entry.hint)
+    return replace(entry, path=collection, message=message, hint=hint)
 
 
 def _waiting(report: Report, mirror: str) -> Iterator[LogEntry]:

@@ -19,7 +19,7 @@ def run_editor(file: Path) -> None:
 
     Raises:
         ConfigWrong: The editor cannot be started.
-        SyncdError: It ended with another code than 0.
+        SyncdError: It ended with another code than 0. The next step is for the caller to say.
     """
     names = (os.environ.get(name, "").strip() for name in EDITORS)
     editor = next((name for name in names if name), DEFAULT_EDITOR)
@@ -29,9 +29,9 @@ def run_editor(file: Path) -> None:
     except (OSError, ValueError) as error:
         hint = "set $VISUAL or $EDITOR to an editor that is installed"
         raise ConfigWrong(f"the editor {editor!r} cannot be started: {error}", hint=hint) from None
-    if done.returncode != 0:
-        hint = "nothing was changed"
-        raise SyncdError(f"the editor {editor!r} ended with {done.returncode}", hint=hint)
+    if (code := done.returncode) != 0:
+        how = f"ended with {code}" if code > 0 else f"was ended by signal {-code}"
+        raise SyncdError(f"the editor {editor!r} {how}")
 
 
 def _as_named(file: Path) -> str:

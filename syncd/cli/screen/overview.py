@@ -12,6 +12,7 @@ import click
 from syncd.cli.cells import cells, padded, wrapped
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.output import columns, many, say
+from syncd.cli.screen.visible import visible
 from syncd.trouble import at_home
 
 _HEAD: Final = ("mirror", "account", "daemon", "records", "to push", "needs you")
@@ -39,7 +40,8 @@ def say_overview(found: Mapping[str, Any]) -> None:
 
 def _row(mirror: Mapping[str, Any]) -> tuple[str, ...]:
     status = mirror["status"]
-    folder = _short(mirror["folder"])
+    # As it is shown, so that the columns stay below their heads.
+    folder = visible(_short(mirror["folder"]))
     if status is None:
         return folder, "-", "-", "-", "-", "cannot be looked at"
     daemon, account = status["daemon"], status["account"]

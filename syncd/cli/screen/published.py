@@ -67,8 +67,16 @@ def say_published(done: Published) -> None:
     say_waiting(report.conflicts, report.problems, report.held, hints=HINTS, lines=LINES)
     unsent = f"{many(len(report.unsent), 'change')} could not be sent" if report.unsent else ""
     words = (_done(report), unsent, waiting_words(report))
-    moved = f"{done.commit[:10]} is published" if done.has_moved else ""
-    say("; ".join(filter(None, (*words, moved))))
+    say("; ".join(filter(None, (*words, _moved(done)))))
+
+
+def _moved(done: Published) -> str:
+    """Say how much of the commit is in the repo now; nothing if the mark did not move."""
+    if not done.has_moved:
+        return ""
+    is_whole = done.report.is_settled and not done.report.unsent
+    what = done.commit[:10] if is_whole else f"the rest of {done.commit[:10]}"
+    return f"{what} is published"
 
 
 def _done(report: Report) -> str:

@@ -56,12 +56,14 @@ def say_all(restored: Restored, as_json: bool, away: Mapping[RecordPath, str]) -
         say(f"{many(len(restored.done), 'record')} restored{left}")
 
 
-def say_restored(event: Superseded, as_json: bool) -> None:
-    """Print the version that one record has again."""
+def say_restored(event: Superseded, as_json: bool, *, is_new: bool) -> None:
+    """Print the version that one record has again, or that it has already."""
     if as_json:
-        say_json({"path": event.path, "cid": str(event.cid)})
-    else:
+        say_json({**_version_json(event), "changed": is_new})
+    elif is_new:
         say(f"restored {event.path} as it was {_when(event)} ({short(event.cid)})")
+    else:
+        say(f"{event.path} has this version already ({short(event.cid)}); nothing was changed")
 
 
 def _failed_json(failed: Mapping[RecordPath, SyncdError]) -> list[dict[str, str]]:

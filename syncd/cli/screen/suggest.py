@@ -7,6 +7,21 @@ from typing import ClassVar
 
 import click
 
+_FORBID = "'syncd hooks forbid' takes the permission back"
+_INSTALL = "'syncd service install' enables and starts it"
+_UNINSTALL = "'syncd service uninstall' stops and removes it, 'syncd pause' does neither"
+BELOW: Mapping[str, Mapping[str, str]] = {
+    "hooks": {
+        **dict.fromkeys(("deny", "disable", "disallow", "remove", "revoke"), _FORBID),
+        **dict.fromkeys(("list", "ls", "show", "status"), "see 'syncd hooks'"),
+    },
+    "service": {
+        **dict.fromkeys(("enable", "restart", "start"), _INSTALL),
+        **dict.fromkeys(("disable", "remove", "stop"), _UNINSTALL),
+    },
+}
+"""Group -> name -> what to say to who types that name after the group."""
+
 
 class Suggesting(click.Group):
     """A group of commands whose error for an unknown name suggests the nearest command.
@@ -30,9 +45,10 @@ class Suggesting(click.Group):
         """Return the suggestion for a name; a slip in another program's name counts as that."""
         from difflib import get_close_matches  # noqa: PLC0415 (only a slip needs it)
 
+        others = self.meant or BELOW.get(self.name or "", {})
         begun = [name for name in known if name.startswith(typed)]
-        near = get_close_matches(typed, begun or [*known, *self.meant], n=1)
-        meant = self.meant.get(typed) or (self.meant.get(near[0]) if near else None)
+        near = get_close_matches(typed, begun or [*known, *others], n=1)
+        meant = others.get(typed) or (others.get(near[0]) if near else None)
         return meant or (f"did you mean {near[0]!r}?" if near else "")
 
 

@@ -9,7 +9,7 @@ from syncd.config import Config
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.plan import APPROVED, Brake, Recent
+from syncd.model.brake import APPROVED, UNDONE, Brake, Recent
 
 _OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
@@ -40,9 +40,9 @@ def recent_deletions(workspace: Workspace, at: int, now: Collection[RecordPath])
         at: The time of the cycle, in unix seconds.
         now: The paths that this cycle would delete.
     """
-    since = at - int(workspace.config.brake_window_seconds)
+    since, others = at - int(workspace.config.brake_window_seconds), (APPROVED, UNDONE)
     try:
-        found = workspace.history.deletions(since, apart_from=APPROVED, but=frozenset(now))
+        found = workspace.history.deletions(since, apart_from=others, but=frozenset(now))
     except (FileProblem, StateWrong):
         # Without history nothing is known of earlier deletions. The deletions of this cycle are
         # still counted, and no deletion happens without history to keep the version.

@@ -192,12 +192,12 @@ def _views(
         refused=_refused(pending.waiting, known, look),
         # Whatever asks for a person's decision must not take a publication for one.
         decisions={p: d for p, d in pending.decisions.items() if p not in published},
-        held=frozenset(
-            item.path
+        held={
+            item.path: item.heir
             for item in pending.waiting
             # What is held for its blobs goes by itself once these are here.
             if isinstance(item, Held) and item.kind is Kind.DELETION and not item.blobs
-        ),
+        },
         published=published,
     )
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from syncd.cli import cli
+from syncd.errors import SyncdError
 from syncd.lock import FolderLock
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
@@ -64,6 +65,19 @@ async def test_an_edit_that_is_not_finished_changes_nothing(
     assert stage.standing() == before
     await Step("laptop waits at note", "here").take(stage)
     await assert_nothing_lost(stage)
+
+
+@pytest.mark.parametrize("editor", [CRASHES, "no-such-editor", "sh -c 'kill -9 $$'"])
+async def test_of_an_editor_that_fails_the_next_command_is_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, editor: str
+) -> None:
+    monkeypatch.setenv("VISUAL", editor)
+    root = stage["laptop"].device.root
+    wrong = CliRunner().invoke(cli, ["-C", str(root), "resolve", NOTE, "--edit"]).exception
+    assert isinstance(wrong, SyncdError)
+    assert f"syncd resolve {NOTE} --edit" in wrong.hint
+    assert ("EDITOR" in wrong.hint) == (editor == "no-such-editor")
+    assert "with -9" not in wrong.message
 
 
 async def test_of_an_editor_that_leaves_no_file_the_next_command_begins_the_edit_again(

@@ -210,6 +210,29 @@ def test_a_list_is_made_of_what_is_known_and_one_that_is_there_stays(
     assert read_list(file) == (Path("/srv/bob"),)
 
 
+def test_a_list_is_made_without_a_folder_that_it_cannot_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd: list[Path] = []
+    file = tmp_path / "config/syncd/mirrors.toml"
+    for octets in (b"b\xffd", "a\x7f\tÅ\u202e\"'".encode()):
+        odd.append(tmp_path / os.fsdecode(octets))
+        odd[-1].mkdir()
+        initialise(odd[-1], "marker")
+    units = tmp_path / "config/systemd/user/default.target.wants"
+    units.mkdir(parents=True)
+    for folder in odd:
+        name = f"syncd-user@{escape(str(folder))}.service"
+        (units / name).touch()
+        (units.parent / f"{name}.d").mkdir()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("SYNCD_CONFIG", raising=False)
+    service.make_list(tmp_path)
+    assert {odd[0], odd[1]} & set(read_list(file)) == {odd[1]}
+    said = capsys.readouterr().out
+    assert r"b\xffd" in said or r"b\udcffd" in said
+
+
 def test_of_several_mirrors_that_are_synced_once_one_that_fails_keeps_no_other_back(
     tmp_path: Path,
 ) -> None:
@@ -230,6 +253,23 @@ def managed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return tmp_path / "config/systemd/user"
+
+
+@pytest.mark.parametrize("options", [(), ("--all",), ("--all", "--timer")])
+def test_uninstall_leaves_no_link_to_a_unit_file_that_was_removed_by_hand(
+    mirror: Path, managed: Path, options: tuple[str, ...]
+) -> None:
+    assert ask(mirror, "install", *options).exit_code == 0
+    enabled = next(iter(managed.glob("*.timer")), next(iter(managed.glob("*.service"))))
+    template, of_this = enabled.name, [at.name.removesuffix(".d") for at in managed.glob("*@*.d")]
+    link = managed / "default.target.wants" / next(iter(of_this), template)
+    link.parent.mkdir()
+    link.symlink_to(enabled)
+    enabled.unlink()
+    ran = ask(mirror, "uninstall", *options)
+    assert (ran.exit_code, "not installed" in ran.output) == (0, False)
+    assert [at for at in managed.rglob("*") if not at.is_dir()] == []
+    assert "not installed" in ask(mirror, "uninstall", *options).output
 
 
 def ask(root: Path, *words: str) -> Result:

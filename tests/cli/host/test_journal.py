@@ -280,6 +280,23 @@ def test_no_name_of_a_file_adds_a_line_to_a_notice(ears: Ears) -> None:
     assert "a secret word" not in alerts[0][1]
 
 
+def test_what_differs_only_in_the_name_of_the_record_is_alike() -> None:
+    """As where a person renames the directory of a collection."""
+
+    def moved(key: str, to: str) -> LogEntry:
+        path = f"com.example.note/{key}"
+        return LogEntry("problem", f"its file is now {to}", path=path, hint=f"syncd approve {path}")
+
+    many = [moved(f"n{n}", f"com.example.notes/n{n}.json") for n in range(425)]
+    others = [moved("one", "com.example.page/one.json"), moved("two", "com.example.notes/new.json")]
+    told = list(together([*others, *many], ALIKE))
+    assert told[:2] == others
+    (entry,) = told[2:]
+    assert (entry.path, entry.count) == ("com.example.note", 425)
+    assert "com.example.notes/" in entry.message
+    assert "n1" not in entry.message + entry.hint
+
+
 def test_many_alike_are_one_entry_and_others_stay_by_themselves() -> None:
     def entry(number: int, message: str = "", collection: str = "com.example.note") -> LogEntry:
         return LogEntry("held", message, path=f"{collection}/n{number}")

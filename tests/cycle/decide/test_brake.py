@@ -9,7 +9,10 @@ import pytest
 
 from syncd.config import Config
 from syncd.errors import FolderWrong
-from syncd.model import Choice, Decision
+from syncd.mirror.names import read_names
+from syncd.mirror.past.undo import plan_undo
+from syncd.mirror.restore import Wish, plan_restore, restore_all, undo_restore
+from syncd.model import Choice, Decision, RecordPath
 from syncd.sandbox import DropRequest, Refuse
 from tests.rigs.device import Device, World, rework
 
@@ -43,6 +46,31 @@ async def test_a_slow_rm_is_held_as_a_fast_one(world: World, side: str) -> None:
         f"20 of 30 records of com.example.note were deleted in the {side} within 10 minutes; "
         f"syncd deletes no more in the {'repo' if side == 'folder' else 'folder'} until you decide"
     )
+
+
+@pytest.mark.parametrize(("renamed", "deleted"), [(15, 0), (12, 3), (3, 12)])
+async def test_a_renamed_file_is_held_as_a_deletion_and_is_said_to_be_renamed(
+    world: World, renamed: int, deleted: int
+) -> None:
+    laptop = await filled(world)
+    notes = laptop.root / "com.example.note"
+    for n in range(renamed):
+        (notes / f"n{n:02}.json").rename(notes / f"m{n:02}.json")
+    for n in range(renamed, renamed + deleted):
+        laptop.delete(f"com.example.note/n{n:02}")
+    # Also when the new records are in the repo, and after the time of the brake.
+    for _ in range(3):
+        report = await laptop.sync()
+        reasons = {item.reason for item in report.held}
+        assert (len(report.held), len(reasons)) == (15, 1)
+        (reason,) = reasons
+        assert f"15 of {30 + renamed} records" in reason or "15 of 30 records" in reason
+        assert ("deleted in the folder" in reason) == (deleted > 0)
+        assert (f"{renamed} of them" in reason) == (deleted > 0)
+        assert ("renamed in the folder" in reason) == (deleted == 0)
+        heirs = [item.heir for item in report.held]
+        assert heirs == [f"com.example.note/m{n:02}" for n in range(renamed)] + [None] * deleted
+    assert len(world.records()) == 31 + renamed
 
 
 @pytest.mark.parametrize("effect", [DropRequest(), Refuse(400, "InvalidSwap", "Commit was at x")])
@@ -126,3 +154,27 @@ async def test_a_folder_that_is_gone_moved_or_replaced_is_never_a_deletion(world
     again = Device.open(away, world.account(), world.pds(), laptop.mirror.config)
     assert again.mirror.folder == replace(moved, root=away)
     assert (await again.sync()).is_settled
+
+
+@pytest.mark.parametrize("side", ["folder", "repo"])
+async def test_a_restore_that_was_undone_makes_the_brake_no_weaker_and_no_stronger(
+    world: World, side: str
+) -> None:
+    laptop = await filled(world)
+    workspace = laptop.mirror.workspace
+    paths = [RecordPath(f"com.example.note/n{n:02}") for n in range(30)]
+    for path in paths:
+        laptop.delete(path)
+    for _ in range(2):
+        names = read_names(workspace, ["com.example.note"], [laptop.root])
+        restore_all(workspace, plan_restore(workspace, Wish(names, deleted=True)))
+        undo_restore(workspace, plan_undo(workspace))
+    restore_all(workspace, plan_restore(workspace, Wish(names, deleted=True)))
+    for path in paths[:11]:
+        if side == "folder":
+            laptop.delete(path)
+        else:
+            await world.delete(path)
+        # What the undo took away is no deletion in the repo: ten are few, and eleven too many.
+        held = (await laptop.sync()).held
+        assert len(held) == (path == paths[10])

@@ -14,12 +14,12 @@ from syncd.cli.screen.output import many, say
 from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import ConfigWrong
-from syncd.folder.root import find_root
 from syncd.mirror.editors.install import install as install_for
 from syncd.mirror.editors.install import read_made
 from syncd.mirror.editors.install import uninstall as uninstall_from
 from syncd.mirror.editors.kinds import EDITORS, SCHEMAS
 from syncd.mirror.lexicons.updating import Mirrored
+from syncd.mirror.offline import root_around
 from syncd.trouble import refusal
 
 
@@ -55,7 +55,7 @@ def install(directory: Path, /, **chosen: bool) -> None:
       syncd editor install
       syncd editor install --vscode --helix
     """
-    root = find_root(directory)
+    root = root_around(directory)
     config = load_config(root / FILE_NAME, os.environ)
     names = [name for name, is_chosen in chosen.items() if is_chosen] or _found(root)
     try:
@@ -98,7 +98,7 @@ def uninstall(directory: Path) -> None:
     Examples:
       syncd editor uninstall
     """
-    root = find_root(directory)
+    root = root_around(directory)
     try:
         changed = uninstall_from(root)
     except OSError as error:

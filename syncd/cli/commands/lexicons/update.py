@@ -14,7 +14,6 @@ from syncd.cli import loop
 from syncd.cli.screen.output import NEEDS_A_PERSON, say, say_json
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import Unreachable
-from syncd.folder.root import find_root
 from syncd.identity.lexicons import resolve_lexicon
 from syncd.mirror.editors.install import refresh
 from syncd.mirror.lexicons.updating import (
@@ -25,6 +24,7 @@ from syncd.mirror.lexicons.updating import (
     update_lexicons,
     wanted_of,
 )
+from syncd.mirror.offline import root_around
 from syncd.mirror.times import rfc3339
 from syncd.prepared.offer import offer_lexicons
 from syncd.slips import near_name
@@ -32,7 +32,7 @@ from syncd.slips import near_name
 
 def update_and_say(directory: Path, nsids: Sequence[str], *, is_json: bool) -> int:
     """Resolve lexicons of the mirror around `directory`; return the exit code."""
-    root = find_root(directory)
+    root = root_around(directory)
     config = load_config(root / FILE_NAME, os.environ)
     mirrored = Mirrored(root, config.is_portable, config.forms)
     names = [parse_nsid(nsid) for nsid in nsids] or wanted_of(mirrored)
