@@ -25,7 +25,8 @@ from syncd.cycle.home import Home
 from syncd.cycle.observe.attached import Naming
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
-from syncd.cycle.pull.supersede import Successor, not_done, supersede
+from syncd.cycle.pull.supersede import Replacing, Successor, not_done, supersede
+from syncd.cycle.push.ahead import Ahead, Found
 from syncd.cycle.push.renew import renew_texts
 from syncd.cycle.push.sending import Parcel, Refused, Sender
 from syncd.cycle.workspace import SECOND_NS, Workspace
@@ -98,23 +99,29 @@ class Uploads:
         ready: list[Step] = []
         self._keeper, naming = keeper, sides.attached
         parcels = self._parcels(steps, sides)
-        if self._closed_until() <= self.workspace.now():
-            paths = (step.path for step in steps if step.path in parcels)
-            await self.sender.send_all(each for path in paths for each in parcels[path].values())
-        self.again.lacking -= self.sender.sent.keys()
+        planned = {step.path: step for step in steps}
         self._named = {
             path: frozenset(parcel.ref.cid for parcel in each.values())
             for path, each in parcels.items()
         }
+
+        def carry_out(path: RecordPath) -> Found:
+            return self._carry_out(planned[path], naming.get(path), parcels.get(path, {}))
+
+        replacing = Replacing(self.workspace.folder, keeper)
+        ahead = Ahead(replacing, self._named, carry_out)
+        if self._closed_until() <= self.workspace.now():
+            some = (each for step in steps for each in parcels.get(step.path, {}).values())
+            await self.sender.send_all(some, ahead.sent)
+        self.again.lacking -= self.sender.sent.keys()
         waits: dict[RecordPath, Waiting | None] = {}
         successors: list[Successor] = []
-        for step in steps:
-            found = self._carry_out(step, naming.get(step.path), parcels.get(step.path, {}))
+        for path, found in ahead.end(planned).items():
             if isinstance(found, Successor):
                 successors.append(found)
             else:
-                waits[step.path] = found
-        waits |= self._put_in(keeper, successors, {step.path: step.local for step in steps})
+                waits[path] = found
+        waits |= self._put_in(replacing, successors, {step.path: step.local for step in steps})
         for step in steps:
             why = waits[step.path]
             if why is None:
@@ -167,7 +174,9 @@ class Uploads:
                 # Until it is possible, the file stays as it is, and is looked at again.
                 with suppress(BadData, BadJson, FileChanged, FileProblem):
                     successor = self._successor(step, item.seen, item.refs)
-                    self._put_in(keeper, [successor], {path: cid})
+                    replacing = Replacing(self.workspace.folder, keeper)
+                    replacing.plan([successor])
+                    self._put_in(replacing, [successor], {path: cid})
 
     def _carry_out(
         self, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
@@ -246,14 +255,14 @@ class Uploads:
 
     def _put_in(
         self,
-        keeper: Keeper,
+        replacing: Replacing,
         successors: Sequence[Successor],
         planned: Mapping[RecordPath, Cid | None],
     ) -> dict[RecordPath, Waiting | None]:
-        """Write all of `successors` with one wait for the disk; return why any of them waits."""
+        """Bring `successors`, which are planned, to their places; return why any of them waits."""
         if not successors:
             return {}
-        placed = supersede(self.workspace.folder, keeper, successors)
+        placed = replacing.carry_out()
         self.workspace.state.record(Memory(seen=placed.files))
         found: dict[RecordPath, Waiting | None] = {}
         for path, cid in ((successor.path, successor.cid) for successor in successors):
