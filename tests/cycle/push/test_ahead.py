@@ -77,7 +77,8 @@ async def test_a_record_whose_blobs_are_sent_keeps_an_edit_that_is_saved_during_
     assert set((await device.sync()).pushed) == {ONE, TWO}
     assert device.read(ONE)["text"] == "edited"
     record = world.sandbox.repo(world.login.did).record(ONE)
-    assert record is not None and record["text"] == "edited"
+    assert record is not None
+    assert record["text"] == "edited"
     assert uploads(world) == 2
 
 
