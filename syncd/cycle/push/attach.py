@@ -62,11 +62,17 @@ from syncd.state.learnt import UploadPause
 from syncd.values import dataclass
 
 _REASON = "the files that it names were uploaded"
+_LATER = "its files are uploaded after those of other records"
 _HINT = "change the file, or name another"
 _TYPED = "the PDS has a file of this record under another type"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 _EXPECTED: Final = re.compile(r"Expected: (\S+), Got: (\S+)")
 """How the reference PDS says which type it has, and which a record names."""
+
+
+MOST_AT_ONCE: Final = 200
+"""How many files are uploaded before the records that name them are sent: as many as one request
+has records. A stop has no more uploaded again, of which a PDS accepts so many a day."""
 
 
 @dataclass(slots=True)
@@ -96,13 +102,15 @@ class Uploads:
         What `blobs/` has and the PDS may have dropped is uploaded too. What becomes of the other
         steps is remembered: they wait.
         """
-        ready: list[Step] = []
         self._keeper, naming = keeper, sides.attached
         parcels = self._parcels(steps, sides)
+        is_open, later = self._closed_until() <= self.workspace.now(), list[Step]()
+        if is_open:
+            steps, later = _divided(steps, {path: len(each) for path, each in parcels.items()})
         planned = {step.path: step for step in steps}
         self._named = {
-            path: frozenset(parcel.ref.cid for parcel in each.values())
-            for path, each in parcels.items()
+            path: frozenset(parcel.ref.cid for parcel in parcels[path].values())
+            for path in planned.keys() & parcels.keys()
         }
 
         def carry_out(path: RecordPath) -> Found:
@@ -110,7 +118,7 @@ class Uploads:
 
         replacing = Replacing(self.workspace.folder, keeper)
         ahead = Ahead(replacing, self._named, carry_out)
-        if self._closed_until() <= self.workspace.now():
+        if is_open:
             some = (each for step in steps for each in parcels.get(step.path, {}).values())
             await self.sender.send_all(some, ahead.sent)
         self.again.lacking -= self.sender.sent.keys()
@@ -122,12 +130,11 @@ class Uploads:
             else:
                 waits[path] = found
         waits |= self._put_in(replacing, successors, {step.path: step.local for step in steps})
-        for step in steps:
-            why = waits[step.path]
-            if why is None:
-                ready.append(step)
-            else:
-                self.workspace.state.record(Memory(waiting={step.path: (why,)}))
+        waits |= {step.path: Retry(step.path, _LATER) for step in later}
+        ready = [step for step in steps if waits[step.path] is None]
+        self.workspace.state.record(
+            Memory(waiting={path: (why,) for path, why in waits.items() if why is not None})
+        )
         self._put_in_settled(keeper, naming)
         return renew_texts(self.workspace, keeper, ready)
 
@@ -374,6 +381,26 @@ class Uploads:
         until = self.workspace.now() + math.ceil(error.retry_seconds)
         self.workspace.state.keep(UploadPause(self.home.account.pds, until))
         return until
+
+
+def _divided(
+    steps: Sequence[Step], counts: Mapping[RecordPath, int]
+) -> tuple[list[Step], list[Step]]:
+    """Return the steps that are carried out now, and those for the next cycle.
+
+    `counts` says how many files each has to upload. What moves leaves its place with the record
+    that takes it over, and not before.
+    """
+    left, later = MOST_AT_ONCE, set[RecordPath]()
+    for step in steps:
+        count = counts.get(step.path, 0)
+        if count and (later or count > left < MOST_AT_ONCE):
+            later.add(step.path)
+        else:
+            left -= count
+    waits = [step for step in steps if step.path in later or step.heir in later]
+    later |= {step.path for step in waits}
+    return [step for step in steps if step.path not in later], waits
 
 
 def _replaced(value: Value, old: Value, new: Value) -> Value:
