@@ -152,7 +152,7 @@ def draw(mirror: Hosted, contents: Sequence[bytes]) -> None:
 def blobs_both_ways(stage: Stage) -> Outcome:
     """S15."""
     contents = [picture(number) for number in range(max(STREAMS, stage.records // BLOBS_OF))]
-    with reference(stage) as pds, hosted(stage, pds, "down") as mirror:
+    with reference(stage, apart=True) as pds, hosted(stage, pds, "down") as mirror:
         pictures = Pictures(stage, pds, contents)
         pictures.publish(mirror)
         mirror.clone()

@@ -7,16 +7,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
+from bench.disk import fresh_disk
 from bench.measure import Failed, run
 from bench.repos import owned_by
-from bench.stage import Stage, User
+from bench.stage import Stage, User, cache_directory
 from syncd.atproto.firehose import CommitEvent, parse_frame
 from syncd.atproto.syntax import Did, tid_microseconds
 from tests.reference.pds import Account, ReferencePds
@@ -74,11 +75,23 @@ class Hosted:
 
 
 @contextmanager
-def reference(stage: Stage) -> Iterator[ReferencePds]:
+def reference(stage: Stage, *, apart: bool = False) -> Iterator[ReferencePds]:
+    """Start a reference PDS. `apart`: on a disk of its own, where this machine may make one.
+
+    It is another machine in life. On the disk of a mirror, that waits for what the PDS has written.
+    """
     if stage.pds is not None:
         yield stage.pds
         return
-    place = stage.directory("pds")
+    with (
+        fresh_disk(cache_directory()) if apart else nullcontext(None) as disk,
+        _started(stage.directory("pds") if disk is None else disk) as pds,
+    ):
+        yield pds
+
+
+@contextmanager
+def _started(place: Path) -> Iterator[ReferencePds]:
     settings = {
         "PDS_MAX_REPO_IMPORT_SIZE": str(LARGEST_IMPORT),
         "PDS_BLOB_UPLOAD_LIMIT": str(LARGEST_BLOB),

@@ -140,7 +140,7 @@ MUTANTS = (
     ),
     Mutant(
         "history after the file is gone", "cycle/pull/supersede.py",
-        "    work.failed.update(keeper.archive(work.versions))\n", "",
+        "        work.failed.update(self.keeper.archive(work.versions))\n", "",
         died("a conflict that the repo wins"),
     ),
     Mutant(

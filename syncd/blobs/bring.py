@@ -8,7 +8,9 @@ keeps back no other: it is asked for once more at the end. Remembers nothing, an
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from functools import partial
 from typing import Final
@@ -70,6 +72,7 @@ class Bringer:
 
     Attributes:
         most: The most bytes that one of them may have, whatever its record says.
+        spare: The most bytes that all of them together may have beyond what their records say.
         is_over: Whether to ask for no more now.
         on_progress: Hears how far it is, after each piece.
     """
@@ -77,6 +80,7 @@ class Bringer:
     store: Store
     pds: Pds
     most: int
+    spare: float = math.inf
     is_over: Callable[[], bool] = lambda: False
     on_progress: Callable[[Bringing], None] = lambda _: None
     streams: int = STREAMS
@@ -149,15 +153,17 @@ class Bringer:
                 f"the disk is too full for a blob of {ref.size} bytes",
                 hint="free some space; syncd always leaves a part of the disk free",
             )
-        most, held, waiting = min(self.most, room), list[bytes](), 0
+        held, waiting = list[bytes](), 0
         async with self.pds.fetch_blob(ref.cid) as pieces:
-            with self.store.incoming(ref.cid) as incoming:
+            with (
+                self.store.incoming(ref.cid) as incoming,
+                self._bounded(ref, min(self.most, room)) as check,
+            ):
                 async for piece in pieces:
                     # A network gives small pieces: the disk gets fewer and larger ones.
                     held.append(piece)
                     waiting += len(piece)
-                    if incoming.size + waiting > most:
-                        raise BadData(f"the PDS sends more than {most} bytes for it")
+                    check(incoming.size + waiting)
                     if waiting >= PIECE:
                         incoming.write(b"".join(held))
                         held.clear()
@@ -168,6 +174,29 @@ class Bringer:
                 if not incoming.is_right:
                     raise BadData("the PDS sends bytes that do not match its hash")
                 return await self.store.beside(partial(incoming.place, extension_of(ref.mime_type)))
+
+    @contextmanager
+    def _bounded(self, ref: BlobRef, most: int) -> Iterator[Callable[[int], None]]:
+        """Give a check of how many bytes of a blob came; what is thrown away counts no more."""
+        taken = 0
+
+        def check(size: int) -> None:
+            nonlocal taken
+            more = max(0, size - max(0, ref.size)) - taken
+            if size > most:
+                raise BadData(f"the PDS sends more than {most} bytes for it")
+            if more > self.spare:
+                raise BadData(
+                    f"it has more than the {ref.size} bytes that its record says, and the limit "
+                    "on all blobs has no room for more"
+                )
+            taken, self.spare = taken + more, self.spare - more
+
+        try:
+            yield check
+        except BaseException:
+            self.spare += taken
+            raise
 
     def _tell(self) -> None:
         done = len(self._found.stamps)

@@ -116,16 +116,22 @@ class Files:
         """Open what is uploaded of a file, and say its size. Raises BadData as `refer` does.
 
         Raises FileChanged if it is not what `ref` names: whoever waits for it meant another one.
+        Whoever raises that from within has it read anew by the next look.
         """
         with self.opened(name) as (file, size):
+            key = _key(file)
             # It was read a moment ago: it is read again only if it has another stat since.
-            read = _kept.get(_key(file))
+            read = _kept.get(key)
             known = read[0] if read is not None else _described_once(name, file, size)
             content, found = as_published(name, file, size, known, self.location, self._hints)
             if found.cid != ref.cid:
                 raise FileChanged(f"{shown(name)} was changed after syncd read it")
             content.seek(0)
-            yield content, found.size
+            try:
+                yield content, found.size
+            except FileChanged:
+                _kept.pop(key, None)  # it is another than its stat says
+                raise
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
@@ -277,11 +283,6 @@ _Key: TypeAlias = tuple[int, ...]
 _kept: dict[_Key, tuple[Described, float]] = {}
 """What files were that this process has read, by their stat, and until when that is believed, in
 nanoseconds: a record that waits is looked at again and again, and a film takes long to hash."""
-
-
-def forget() -> None:
-    """Read every file anew from now on: one was found to be another than its stat says."""
-    _kept.clear()
 
 
 def _key(file: BinaryIO) -> _Key:

@@ -47,7 +47,7 @@ class Slow:
         self.describe = files.describe
         monkeypatch.setattr(files, "describe", self)
         monkeypatch.setattr(reading, "LOOK_BYTES", 5)
-        files.forget()
+        files._kept.clear()
 
     def __call__(self, name: str, *words: Any) -> files.Described:  # noqa: ANN401
         self.begun.set()

@@ -17,7 +17,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.write import read_bytes
 from syncd.model import RecordPath, split_record_path
-from syncd.state.attachments import Asked, refs_in
+from syncd.state.attachments import Asked, Stamp, refs_in
 from syncd.values import dataclass
 
 MEGABYTE = 1_000_000
@@ -45,6 +45,7 @@ class Attached:
         resting: Missing here, and asked for again later.
         unasked: Missing here, and fetched only if a person asks for them.
         asked: What came of asking for those that are missing.
+        spare: How many bytes more than their records say all that is due may have together.
     """
 
     named: Mapping[Cid, Named]
@@ -54,6 +55,7 @@ class Attached:
     resting: tuple[BlobRef, ...] = ()
     unasked: tuple[BlobRef, ...] = ()
     asked: Mapping[Cid, Asked] = field(default_factory=dict)
+    spare: int = 0
 
     @property
     def missing(self) -> tuple[BlobRef, ...]:
@@ -121,10 +123,11 @@ def attached(workspace: Workspace, checked: Checked | None = None) -> Attached:
     """
     listing = store_of(workspace).list()
     named = named_blobs(workspace)
-    here = listing.names.keys() if checked is None else checked.stamps.keys()
+    stamps = workspace.state.attachments.stamps() if checked is None else checked.stamps
+    here = listing.names.keys() if checked is None else stamps.keys()
     missing = [item for cid, item in named.items() if cid not in here]
     asked = workspace.state.attachments.asked() if missing else {}
-    size = sum(item.ref.size for cid, item in named.items() if cid in here and item.ref.size > 0)
+    size = sum(_size(item.ref, stamps) for cid, item in named.items() if cid in here)
     found = Attached(named, listing, asked=asked)
     return _sorted(workspace.config, found, missing, size, workspace.now())
 
@@ -145,7 +148,8 @@ class Room:
         """Return the room beside the blobs that are there. Raises FolderWrong, StateDamaged."""
         config, found = workspace.config, attached(workspace)
         names = found.listing.names
-        there = sum(max(0, n.ref.size) for cid, n in found.named.items() if cid in names)
+        stamps = workspace.state.attachments.stamps()
+        there = sum(_size(n.ref, stamps) for cid, n in found.named.items() if cid in names)
         return cls(config, names, config.blobs_total_megabytes * MEGABYTE - there)
 
     def takes(self, path: RecordPath, ref: BlobRef) -> bool:
@@ -187,7 +191,13 @@ def _sorted(
         beyond=tuple(beyond),
         resting=tuple(resting),
         unasked=tuple(unasked),
+        spare=max(0, config.blobs_total_megabytes * MEGABYTE - size),
     )
+
+
+def _size(ref: BlobRef, stamps: Mapping[Cid, Stamp]) -> int:
+    """Return how large a blob is that is here: no PDS sees to it that its record says so."""
+    return max(0, ref.size, stamps[ref.cid].size if ref.cid in stamps else 0)
 
 
 def _rests(asked: Asked, now: int) -> bool:

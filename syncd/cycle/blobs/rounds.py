@@ -120,6 +120,7 @@ class Rounds:
             store,
             pds,
             most=workspace.config.blobs_max_megabytes * MEGABYTE,
+            spare=found.spare,
             is_over=lambda: end is not None and self.clock() >= end,
             on_progress=self.on_progress,
         )

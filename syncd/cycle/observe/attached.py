@@ -26,7 +26,7 @@ from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.read import FIX_HINT
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
-from syncd.folder.write import read_bytes
+from syncd.folder.write import read_below, read_bytes
 from syncd.model import (
     Problem,
     RecordPath,
@@ -80,24 +80,25 @@ def with_attached(
     all_files = replace(files_of(folder, config), most=_most_bytes(workspace), reading=reading)
     if all_files.offered is not None:
         all_files.offered.learn(partial(files_named, folder, naming))
-    for path in sorted(naming):
-        met = look.problems[path]
-        # Where git publishes, its file keeps the name: it is compared as any other version.
-        is_ours = base.get(path) == remote.get(path) or config.is_one_way
-        why = None if is_ours else (_BOTH, _BOTH_HINT)
-        if config.read_only:
-            why = (_READ_ONLY, _READ_ONLY_HINT)
-        asks = config.asks_before_push(path) and not config.is_one_way
-        then = f"syncd publish {shlex.quote(path)}" if asks else "syncd sync"
-        read = _read(replace(all_files, then=then), folder, path, met, why)
-        if isinstance(read, Problem):
-            problems[path] = read
-        elif isinstance(read, Retry):
-            unread[path] = read
-        else:
-            found[path] = read
-            seen[path] = read.seen
-            del problems[path]
+    with folder.open() as root:
+        for path in sorted(naming):
+            met = look.problems[path]
+            # Where git publishes, its file keeps the name: it is compared as any other version.
+            is_ours = base.get(path) == remote.get(path) or config.is_one_way
+            why = None if is_ours else (_BOTH, _BOTH_HINT)
+            if config.read_only:
+                why = (_READ_ONLY, _READ_ONLY_HINT)
+            asks = config.asks_before_push(path) and not config.is_one_way
+            then = f"syncd publish {shlex.quote(path)}" if asks else "syncd sync"
+            read = _read(replace(all_files, then=then), folder, root, path, met, why)
+            if isinstance(read, Problem):
+                problems[path] = read
+            elif isinstance(read, Retry):
+                unread[path] = read
+            else:
+                found[path] = read
+                seen[path] = read.seen
+                del problems[path]
     return replace(look, seen=seen, problems=problems), found, unread
 
 
@@ -140,7 +141,12 @@ def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
 
 
 def _read(
-    files: Files, folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
+    files: Files,
+    folder: Folder,
+    root: int,
+    path: RecordPath,
+    met: Problem,
+    why: tuple[str, str] | None,
 ) -> Naming | Problem | Retry:
     """Return the record that the file will be, its problem, or what it waits for."""
     used, unread = dict[str, BlobRef](), list[str]()
@@ -158,7 +164,7 @@ def _read(
 
     collection = split_record_path(path)[0]
     try:
-        text, now = read_bytes(folder, path)
+        text, now = read_below(folder, root, path)
         record = folder.forms.of(collection).parse(text, collection, refer)
         cid = cid_of_block(encode(record))
     except BadJson as error:

@@ -89,6 +89,42 @@ class _Work:
     failed: dict[RecordPath, SyncdError] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Replacing:
+    """Files that get their successors together.
+
+    Each succeeds or fails by itself; no path may occur twice. Both raise FolderWrong: the folder is
+    not there or not ours.
+    """
+
+    folder: Folder
+    keeper: Keeper
+    _work: _Work = field(default_factory=_Work)
+
+    def plan(self, successors: Iterable[Successor]) -> None:
+        """Read the files and make their new texts; every file stays as it is."""
+        with self.folder.open() as root:
+            for successor in successors:
+                try:
+                    _plan(self._work, self.folder, root, self.keeper, successor)
+                except (BadData, FileChanged, FileProblem, NotFound) as error:
+                    self._work.failed[successor.path] = error
+
+    def carry_out(self) -> Placement:
+        """Archive what is replaced, then write the new texts. What fails is as it was."""
+        work = self._work
+        work.failed.update(self.keeper.archive(work.versions))
+        writes = [write for write in work.writes if write.path not in work.failed]
+        for write, now in zip(writes, write_many(self.folder, writes), strict=True):
+            # Not after FileProblem: then the file may be ours, and not durable under its name.
+            found = _as_wanted(self.folder, write) if isinstance(now, FileChanged) else None
+            _conclude(work, write.path, now if found is None else found)
+        for seen in work.removals:
+            if seen.path not in work.failed:
+                _conclude(work, seen.path, _remove(self.folder, seen))
+        return Placement(work.files, work.failed)
+
+
 def supersede(folder: Folder, keeper: Keeper, successors: Sequence[Successor]) -> Placement:
     """Replace each file by its successor; many are written with one wait for the disk.
 
@@ -98,17 +134,9 @@ def supersede(folder: Folder, keeper: Keeper, successors: Sequence[Successor]) -
 
     Raises FolderWrong: the folder is not there or not ours.
     """
-    work = _prepare(folder, keeper, successors)
-    work.failed.update(keeper.archive(work.versions))
-    writes = [write for write in work.writes if write.path not in work.failed]
-    for write, now in zip(writes, write_many(folder, writes), strict=True):
-        # Not after FileProblem: then the file may be ours, and not durable under its name.
-        found = _as_wanted(folder, write) if isinstance(now, FileChanged) else None
-        _conclude(work, write.path, now if found is None else found)
-    for seen in work.removals:
-        if seen.path not in work.failed:
-            _conclude(work, seen.path, _remove(folder, seen))
-    return Placement(work.files, work.failed)
+    replacing = Replacing(folder, keeper)
+    replacing.plan(successors)
+    return replacing.carry_out()
 
 
 def put(workspace: Workspace, successor: Successor) -> Seen | None:
@@ -140,17 +168,6 @@ def not_done(path: RecordPath, error: SyncdError) -> Waiting:
     if isinstance(error, FileChanged | SwapFailed):
         return Retry(path, error.message)
     return Problem(path, error.message, error.hint)
-
-
-def _prepare(folder: Folder, keeper: Keeper, successors: Iterable[Successor]) -> _Work:
-    work = _Work()
-    with folder.open() as root:
-        for successor in successors:
-            try:
-                _plan(work, folder, root, keeper, successor)
-            except (BadData, FileChanged, FileProblem, NotFound) as error:
-                work.failed[successor.path] = error
-    return work
 
 
 def _plan(work: _Work, folder: Folder, root: int, keeper: Keeper, successor: Successor) -> None:

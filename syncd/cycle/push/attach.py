@@ -25,7 +25,8 @@ from syncd.cycle.home import Home
 from syncd.cycle.observe.attached import Naming
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
-from syncd.cycle.pull.supersede import Successor, not_done, supersede
+from syncd.cycle.pull.supersede import Replacing, Successor, not_done, supersede
+from syncd.cycle.push.ahead import Ahead, Found
 from syncd.cycle.push.renew import renew_texts
 from syncd.cycle.push.sending import Parcel, Refused, Sender
 from syncd.cycle.workspace import SECOND_NS, Workspace
@@ -61,11 +62,17 @@ from syncd.state.learnt import UploadPause
 from syncd.values import dataclass
 
 _REASON = "the files that it names were uploaded"
+_LATER = "its files are uploaded after those of other records"
 _HINT = "change the file, or name another"
 _TYPED = "the PDS has a file of this record under another type"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 _EXPECTED: Final = re.compile(r"Expected: (\S+), Got: (\S+)")
 """How the reference PDS says which type it has, and which a record names."""
+
+
+MOST_AT_ONCE: Final = 200
+"""How many files are uploaded before the records that name them are sent: as many as one request
+has records. A stop has no more uploaded again, of which a PDS accepts so many a day."""
 
 
 @dataclass(slots=True)
@@ -95,32 +102,39 @@ class Uploads:
         What `blobs/` has and the PDS may have dropped is uploaded too. What becomes of the other
         steps is remembered: they wait.
         """
-        ready: list[Step] = []
         self._keeper, naming = keeper, sides.attached
         parcels = self._parcels(steps, sides)
-        if self._closed_until() <= self.workspace.now():
-            paths = (step.path for step in steps if step.path in parcels)
-            await self.sender.send_all(each for path in paths for each in parcels[path].values())
-        self.again.lacking -= self.sender.sent.keys()
+        is_open, later = self._closed_until() <= self.workspace.now(), list[Step]()
+        if is_open:
+            steps, later = _divided(steps, {path: len(each) for path, each in parcels.items()})
+        planned = {step.path: step for step in steps}
         self._named = {
-            path: frozenset(parcel.ref.cid for parcel in each.values())
-            for path, each in parcels.items()
+            path: frozenset(parcel.ref.cid for parcel in parcels[path].values())
+            for path in planned.keys() & parcels.keys()
         }
+
+        def carry_out(path: RecordPath) -> Found:
+            return self._carry_out(planned[path], naming.get(path), parcels.get(path, {}))
+
+        replacing = Replacing(self.workspace.folder, keeper)
+        ahead = Ahead(replacing, self._named, carry_out)
+        if is_open:
+            some = (each for step in steps for each in parcels.get(step.path, {}).values())
+            await self.sender.send_all(some, ahead.sent)
+        self.again.lacking -= self.sender.sent.keys()
         waits: dict[RecordPath, Waiting | None] = {}
         successors: list[Successor] = []
-        for step in steps:
-            found = self._carry_out(step, naming.get(step.path), parcels.get(step.path, {}))
+        for path, found in ahead.end(planned).items():
             if isinstance(found, Successor):
                 successors.append(found)
             else:
-                waits[step.path] = found
-        waits |= self._put_in(keeper, successors, {step.path: step.local for step in steps})
-        for step in steps:
-            why = waits[step.path]
-            if why is None:
-                ready.append(step)
-            else:
-                self.workspace.state.record(Memory(waiting={step.path: (why,)}))
+                waits[path] = found
+        waits |= self._put_in(replacing, successors, {step.path: step.local for step in steps})
+        waits |= {step.path: Retry(step.path, _LATER) for step in later}
+        ready = [step for step in steps if waits[step.path] is None]
+        self.workspace.state.record(
+            Memory(waiting={path: (why,) for path, why in waits.items() if why is not None})
+        )
         self._put_in_settled(keeper, naming)
         return renew_texts(self.workspace, keeper, ready)
 
@@ -167,7 +181,9 @@ class Uploads:
                 # Until it is possible, the file stays as it is, and is looked at again.
                 with suppress(BadData, BadJson, FileChanged, FileProblem):
                     successor = self._successor(step, item.seen, item.refs)
-                    self._put_in(keeper, [successor], {path: cid})
+                    replacing = Replacing(self.workspace.folder, keeper)
+                    replacing.plan([successor])
+                    self._put_in(replacing, [successor], {path: cid})
 
     def _carry_out(
         self, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
@@ -246,14 +262,14 @@ class Uploads:
 
     def _put_in(
         self,
-        keeper: Keeper,
+        replacing: Replacing,
         successors: Sequence[Successor],
         planned: Mapping[RecordPath, Cid | None],
     ) -> dict[RecordPath, Waiting | None]:
-        """Write all of `successors` with one wait for the disk; return why any of them waits."""
+        """Bring `successors`, which are planned, to their places; return why any of them waits."""
         if not successors:
             return {}
-        placed = supersede(self.workspace.folder, keeper, successors)
+        placed = replacing.carry_out()
         self.workspace.state.record(Memory(seen=placed.files))
         found: dict[RecordPath, Waiting | None] = {}
         for path, cid in ((successor.path, successor.cid) for successor in successors):
@@ -365,6 +381,26 @@ class Uploads:
         until = self.workspace.now() + math.ceil(error.retry_seconds)
         self.workspace.state.keep(UploadPause(self.home.account.pds, until))
         return until
+
+
+def _divided(
+    steps: Sequence[Step], counts: Mapping[RecordPath, int]
+) -> tuple[list[Step], list[Step]]:
+    """Return the steps that are carried out now, and those for the next cycle.
+
+    `counts` says how many files each has to upload. What moves leaves its place with the record
+    that takes it over, and not before.
+    """
+    left, later = MOST_AT_ONCE, set[RecordPath]()
+    for step in steps:
+        count = counts.get(step.path, 0)
+        if count and (later or count > left < MOST_AT_ONCE):
+            later.add(step.path)
+        else:
+            left -= count
+    waits = [step for step in steps if step.path in later or step.heir in later]
+    later |= {step.path for step in waits}
+    return [step for step in steps if step.path not in later], waits
 
 
 def _replaced(value: Value, old: Value, new: Value) -> Value:

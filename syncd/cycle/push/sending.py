@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import field
 from functools import partial
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.copying import Copies
-from syncd.blobs.files import forget, too_large
+from syncd.blobs.files import too_large
 from syncd.blobs.streams import Later, aside, in_streams
 from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
@@ -46,6 +46,13 @@ ORDINARY_BYTES: Final = 1_000_000
 SILENCES: Final = 2
 """After so many uploads in a row without a usable answer, the PDS is in trouble, and not one blob.
 """
+
+
+OnSent: TypeAlias = Callable[[Cid], None]
+
+
+def _nothing(_: Cid) -> None:
+    """Hear of a blob that was sent, and have no use for that."""
 
 
 class Refused(Exception):
@@ -80,16 +87,18 @@ class Sender:
     _failed: dict[Cid, SyncdError | Refused] = field(default_factory=dict)
     _copies: Copies = field(init=False)
     _later: Later = field(init=False)
+    _on_sent: OnSent = _nothing
     _most: int | None = None
     _has_asked: bool = False
     _is_over: bool = False
     _unanswered: int = 0
     _late: set[Cid] = field(default_factory=set)
 
-    async def send_all(self, parcels: Iterable[Parcel]) -> None:
+    async def send_all(self, parcels: Iterable[Parcel], on_sent: OnSent = _nothing) -> None:
         """Send each of `parcels` that this process has not sent, in their order.
 
-        Those that got no usable answer before go last: the others may get one.
+        Those that got no usable answer before go last: the others may get one. `on_sent` hears
+        of each blob that is sent.
         """
         waits = [p for p in parcels if p.ref.cid not in self.sent]
         new = {p.ref.cid: p for p in sorted(waits, key=lambda p: p.ref.cid in self._late)}
@@ -97,7 +106,7 @@ class Sender:
         if not new:
             return
         store, waiting = store_of(self.workspace), iter(new.values())
-        self._copies = Copies(store)
+        self._copies, self._on_sent = Copies(store), on_sent
         if any(parcel.is_kept for parcel in new.values()):
             store.sweep()
         try:
@@ -141,6 +150,7 @@ class Sender:
             else:
                 self._late.discard(parcel.ref.cid)
                 self._unanswered = 0
+                self._on_sent(parcel.ref.cid)
 
     async def _send(self, parcel: Parcel) -> None:
         """Send one blob. Raises Refused if the PDS does not take it, FileChanged if it changed."""
@@ -154,11 +164,10 @@ class Sender:
                 if size != expected.size:
                     raise FileChanged(f"{parcel.name} was changed after syncd read it")
                 found = await self._upload(file, expected)
+                if found.cid != expected.cid:
+                    raise FileChanged(f"{parcel.name} was changed after syncd read it")
         except Rejected as error:
             raise Refused(parcel.name, error) from error
-        if found.cid != expected.cid:
-            forget()
-            raise FileChanged(f"{parcel.name} was changed after syncd read it")
         self.sent[found.cid] = found
         if parcel.is_kept:
             self._later(partial(self._copy, parcel, found))
@@ -166,11 +175,7 @@ class Sender:
     async def _upload(self, file: BinaryIO, expected: BlobRef) -> BlobRef:
         """Upload what was hashed before, by the look or by `compared`: it is not hashed again."""
         size, mime_type = expected.size, expected.mime_type
-        try:
-            return await self.home.pds.upload_blob(file, size, mime_type, expected.cid)
-        except FileChanged:
-            forget()
-            raise
+        return await self.home.pds.upload_blob(file, size, mime_type, expected.cid)
 
     async def _copy(self, parcel: Parcel, found: BlobRef) -> None:
         """Copy what was sent to `blobs/`; what cannot be copied is fetched, like any other blob."""

@@ -108,6 +108,39 @@ async def test_what_fits_comes_where_the_rest_is_beyond_the_limit(pictures: Pict
     assert [ref.size for ref in attached.attached(laptop.mirror.workspace).beyond] == [len(large)]
 
 
+async def test_records_that_make_their_blobs_small_fill_no_more_than_the_limit(
+    pictures: Pictures,
+) -> None:
+    """A PDS believes the size in a record once the blob is there: so may a stranger's repo."""
+    large = [bytes([number]) * 600_000 for number in range(5)]
+    for number, content in enumerate(large):
+        path = f"com.example.note/n{number}"
+        ref = (await pictures.write(path, content))[0]
+        await pictures.world.write(path, pictures=[{**ref.value, "size": 1}])
+    laptop = pictures.device(blobs_total_megabytes=1)
+    report = await laptop.sync()
+    (come,) = blobs(laptop).values()
+    assert come in large
+    assert len([remark for remark in report.remarks if "its record says" in remark]) == 4
+    assert attached.attached(laptop.mirror.workspace).spare == 400_000
+    honest = b"a" * 400_001
+    await pictures.write(ONE, honest)
+    await laptop.sync()
+    assert [*blobs(laptop).values()] == [come]
+    beyond = attached.attached(laptop.mirror.workspace).beyond
+    assert [ref.cid for ref in beyond] == [cid_of_blob(honest)]
+
+
+async def test_a_blob_that_is_larger_than_its_record_says_comes_where_there_is_room(
+    pictures: Pictures,
+) -> None:
+    ref = (await pictures.write(ONE, DOG))[0]
+    await pictures.world.write(ONE, pictures=[{**ref.value, "size": 1}])
+    laptop = pictures.device(blobs_total_megabytes=1)
+    await laptop.sync()
+    assert blobs(laptop) == {name_of(DOG): DOG}
+
+
 async def test_a_blob_that_the_pds_does_not_give_is_told_once_and_asked_for_later(
     pictures: Pictures,
 ) -> None:

@@ -948,6 +948,18 @@ async def test_a_record_that_is_edited_during_the_upload_keeps_the_edit(
     assert picture_of(world) == REF.value
 
 
+async def test_a_hard_link_is_a_file_like_any_other(tmp_path: Path) -> None:
+    """Photo folders are full of them, and who makes one could make a copy."""
+    world = world_of(tmp_path)
+    device = device_of(world)
+    (tmp_path / "elsewhere.png").write_bytes(PICTURE)
+    (device.root / "pictures/cover.png").unlink()
+    (device.root / "pictures/cover.png").hardlink_to(tmp_path / "elsewhere.png")
+    device.save(ONE, image=NAMED)
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world) == REF.value
+
+
 class Stop(BaseException):
     """The process ends here."""
 
