@@ -146,7 +146,8 @@ def _import_coverage() -> None:
 def _measure() -> None:
     """Have coverage measure this process. What no process runs, the process of the tests says."""
     measured = import_module("coverage").process_startup()
-    measured._inorout.find_possibly_unexecuted_files = lambda: ()
+    if measured is not None:
+        measured._inorout.find_possibly_unexecuted_files = lambda: ()
 
 
 def _fork_for_another() -> int:
