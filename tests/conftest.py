@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies
 
 from tests.arroba.pds import ArrobaPds
 from tests.arroba.pds import running as arroba
+from tests.assigning import Assigning
 from tests.chance import AGAIN, SEED
 from tests.docs.shown import unshown
 from tests.place import keep_state_apart, work_in_memory
@@ -71,6 +72,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """A test of a real PDS is known by the fixture: `-m "not reference"` leaves it out."""
     if {"reference_pds", "arroba_pds"}.intersection(getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.reference)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Assigning | None:
+    return Assigning(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(tryfirst=True)

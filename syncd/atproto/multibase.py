@@ -6,29 +6,42 @@ many, no leading zero. Source: https://github.com/multiformats/multibase
 
 from __future__ import annotations
 
-from base64 import b32decode, b32encode
+from base64 import b32encode
 from typing import Final
 
 BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_BASE32 = frozenset(BASE32)
+# The pairs of digits and the digits that `int` knows: several times as fast as the base64 module,
+# and a cycle writes each CID that it meets.
+_PAIRS = [first + second for first in BASE32 for second in BASE32]
+_DIGITS = str.maketrans(BASE32, "0123456789abcdefghijklmnopqrstuv")
+_FEW_BYTES = 64
+"""More than the CIDs of repos have. For many, pairs would take time quadratic in the length."""
 
 
 def to_base32(raw: bytes) -> str:
     """Write `raw` in base32: lower case, no padding, no prefix."""
-    return b32encode(raw).decode("ascii").rstrip("=").lower()
+    if len(raw) > _FEW_BYTES:
+        return b32encode(raw).decode("ascii").rstrip("=").lower()
+    bits = 8 * len(raw)
+    wide = bits + -bits % 10
+    number = int.from_bytes(raw, "big") << (wide - bits)
+    pairs = [_PAIRS[number >> place & 1023] for place in range(wide - 10, -1, -10)]
+    return "".join(pairs)[: (bits + 4) // 5]
 
 
 def from_base32(digits: str) -> bytes | None:
     """Read what `to_base32` writes; None for any other text."""
-    if not set(digits) <= _BASE32:
+    if not _BASE32.issuperset(digits):
         return None
-    try:
-        raw = b32decode(digits.upper() + "=" * (-len(digits) % 8))
-    except ValueError:
+    length, spare = divmod(5 * len(digits), 8)
+    number = int(f"0{digits.translate(_DIGITS)}", 32)
+    # A whole digit too many, or bits of the last one that no byte takes.
+    if spare >= 5 or number & ((1 << spare) - 1):
         return None
-    # The last digit may hold bits that no byte takes.
-    return raw if to_base32(raw) == digits else None
+    return (number >> spare).to_bytes(length, "big")
 
 
 def to_base58(raw: bytes) -> str:

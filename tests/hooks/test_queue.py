@@ -211,13 +211,14 @@ def test_a_hook_that_causes_its_own_next_run_has_a_rest_and_then_gets_all_that_i
 ) -> None:
     monkeypatch.setattr("syncd.hooks.queue.RUNS", 3)
     monkeypatch.setattr("syncd.hooks.queue.PERIOD_SECONDS", 5.0)
-    table = allowed(table_of(folder, after_push=(script(folder, "hook", NOTE),)))
+    hook = script(folder, "hook", f"{NOTE}; print('over')")
+    table = allowed(table_of(folder, after_push=(hook,)))
     heard = Heard()
     hooks = Hooks(table, heard.told.append)
     for n in range(7):
         hooks.queue(AFTER_PUSH, b'{"rev": %d, "records": [{"path": "%d"}]}\n' % (n, n % 6))
-    while len(ran(folder).splitlines()) < 4:
-        threading.Event().wait(0.05)
+    while [each.message for each in heard.told].count("after_push: over") < 4:
+        threading.Event().wait(0.05)  # `close` kills a program that still runs, and says so
     hooks.close()
     given = [json.loads(line) for line in ran(folder).splitlines()]
     assert [each["rev"] for each in given] == [0, 1, 2, 6]

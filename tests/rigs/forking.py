@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import inspect
 import io
 import marshal
 import os
@@ -27,6 +28,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -122,7 +124,30 @@ def _wait(door: socket.socket, shells: socket.socket) -> Asked | None:
 
 def _read(door: socket.socket) -> Asked | None:
     message, given, _, _ = socket.recv_fds(door, MOST_BYTES, 4)
-    return Asked(tuple(given), marshal.loads(message)) if message else None
+    if not message:
+        return None
+    asked = Asked(tuple(given), marshal.loads(message))
+    if _is_measured(asked.inherited["environment"]):
+        _import_coverage()
+    return asked
+
+
+def _is_measured(environment: Mapping[str, str]) -> bool:
+    return any(name in environment for name in MEASURED)
+
+
+@cache
+def _import_coverage() -> None:
+    """Do once what each process would: it takes several times what most commands do."""
+    import_module("coverage")
+    inspect.stack()  # coverage asks for it; inspect looks up the file of each module, and keeps it
+
+
+def _measure() -> None:
+    """Have coverage measure this process. What no process runs, the process of the tests says."""
+    measured = import_module("coverage").process_startup()
+    if measured is not None:
+        measured._inorout.find_possibly_unexecuted_files = lambda: ()
 
 
 def _fork_for_another() -> int:
@@ -191,8 +216,8 @@ def _become(asked: Asked) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, request["masked"])
     _take_words(request["arguments"], request["environment"])
-    if any(name in os.environ for name in MEASURED):
-        import_module("coverage").process_startup()
+    if _is_measured(os.environ):
+        _measure()
 
 
 def _take_words(arguments: list[str], environment: Mapping[str, str]) -> None:
