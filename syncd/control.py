@@ -3,7 +3,8 @@
 A question is one line of JSON, the answer another, and then it is over. Each line names the version
 of the protocol. Where the two differ, nothing is done, and both sides say that the daemon has to be
 restarted; only `STOP` is understood across all versions, so that it can be. What questions and
-answers mean is not known here. Only the same user and root are listened to, and believed.
+answers mean is not known here. Only the same user and root are listened to, and believed. Where the
+file system has no sockets (exFAT, some on a network), the socket has an abstract name (unix(7)).
 """
 
 from __future__ import annotations
@@ -140,7 +141,10 @@ def _asked_again(own: Path, question: str, seconds: float | None) -> bytes:
 def _line(own: Path, question: str, seconds: float | None) -> bytes:
     with _open(own) as directory, socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(seconds)
-        asking.connect(_address(directory))
+        try:
+            asking.connect(_address(directory))
+        except (FileNotFoundError, ConnectionRefusedError):
+            asking.connect(_abstract(directory))
         _check_server(own, asking)
         asking.sendall(_question(question))
         with waiting_for("the running syncd"), asking.makefile("rb") as answering:
@@ -232,25 +236,43 @@ def _address(directory: int) -> str:
     return f"/proc/self/fd/{directory}/{NAME}"
 
 
+def _abstract(directory: int) -> str:
+    """Return the name of the socket that is no file; another user may take it, but is not asked.
+
+    A daemon that outlives its mount has another one than the daemon of the next mount.
+    """
+    found = os.fstat(directory)
+    return f"\0syncd {found.st_dev} {found.st_ino}"
+
+
 def _bind(own: Path, directory: int) -> socket.socket:
     """Return the socket, and replace one that an earlier syncd left behind."""
     with suppress(FileNotFoundError):
         os.unlink(NAME, dir_fd=directory)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        # The mode of a socket that is not bound yet is that of the file that bind() makes of it.
-        os.fchmod(listening.fileno(), 0o600)
-        listening.bind(_address(directory))
-        os.chmod(NAME, 0o600, dir_fd=directory)
+        _bind_to_file(listening, directory)
     except OSError as error:
-        listening.close()
-        trouble = in_trouble(error, own / NAME, "made")
-        if trouble is not None:
-            raise trouble from error
-        message = f"{own / NAME} cannot be made: {error.strerror}"
-        raise FolderWrong(message, hint="keep the mirror on a local disk") from None
+        try:
+            listening.bind(_abstract(directory))
+        except OSError:
+            listening.close()
+            raise _unbound(own, error) from error
     listening.listen(16)
     return listening
+
+
+def _bind_to_file(listening: socket.socket, directory: int) -> None:
+    # The mode of a socket that is not bound yet is that of the file that bind() makes of it.
+    os.fchmod(listening.fileno(), 0o600)
+    listening.bind(_address(directory))
+    os.chmod(NAME, 0o600, dir_fd=directory)
+
+
+def _unbound(own: Path, error: OSError) -> SyncdError:
+    trouble = in_trouble(error, own / NAME, "made")
+    message = f"{own / NAME} cannot be made: {error.strerror}"
+    return trouble or FolderWrong(message, hint="keep the mirror on a local disk")
 
 
 def _user(connected: socket.socket) -> int:

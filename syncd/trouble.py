@@ -42,11 +42,12 @@ CAUSES: Final[Mapping[int, tuple[str, str]]] = {
     errno.EISDIR: ("a directory is in the way", "move it elsewhere"),
     errno.ENOENT: ("the directory is gone", "the next sync looks again"),
     errno.ENOTUNIQ: (
-        "this file system treats its name and another one as the same",
-        'set filenames = "portable" in [mirror] of syncd.toml, so that the names differ',
+        "this file system takes a file with another name for it",
+        'rename the other file; unless filenames = "portable" is set in syncd.toml, set it first',
     ),
     errno.EBUSY: ("it is in use", "the next sync tries again"),
     errno.ESTALE: ("the file server no longer has it", "mount the file system again"),
+    errno.ENOTCONN: ("the file system lost what serves it", "mount the file system again"),
 }
 
 PASSING: Final = frozenset(

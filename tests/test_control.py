@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import select
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import IO
 
 import pytest
 
@@ -114,6 +116,58 @@ async def test_whoever_asks_nothing_is_not_waited_for(
         reader, writer = await asyncio.open_unix_connection(tmp_path / NAME)
         assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
+
+
+@pytest.fixture(params=[errno.EPERM, errno.EIO, errno.EOPNOTSUPP], ids=os.strerror)
+def without_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that has no sockets says so in different ways."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(control, "_bind_to_file", refuse)
+
+
+@pytest.mark.usefixtures("without_sockets")
+async def test_without_sockets_in_the_file_system_questions_are_answered(own: Path) -> None:
+    link, other = own / "link", own / "other"
+    other.mkdir()
+    link.symlink_to(own.parent)
+    async with listening(own):
+        assert await asked(own, "it") == answer("it")
+        assert await asked(link / own.name, "it") == answer("it")
+        assert await asked(other, "it") is None
+        assert not (own / NAME).exists()
+    assert await asked(own, "it") is None
+
+
+@contextmanager
+def taken_by_another_user(name: str) -> Iterator[IO[bytes]]:
+    """Another user listens at an abstract name; what comes out is what they were asked."""
+    program = (
+        "import os, socket, sys; s = socket.socket(socket.AF_UNIX); "
+        "s.bind(bytes.fromhex(sys.argv[1])); s.listen(); os.write(1, b'on'); "
+        "c, _ = s.accept(); os.write(1, c.recv(100))"
+    )
+    who = ["setpriv", "--reuid=65534", "--clear-groups"]
+    command = [*who, "/usr/bin/env", "python3", "-c", program, name.encode().hex()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.read(2) == b"on"
+        yield other.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.usefixtures("without_sockets")
+async def test_another_user_who_takes_the_abstract_name_is_not_asked(tmp_path: Path) -> None:
+    with control._open(tmp_path) as directory:
+        name = control._abstract(directory)
+    with taken_by_another_user(name) as heard:
+        with pytest.raises(SyncdError, match=NAME):
+            await listening(tmp_path).__aenter__()
+        with pytest.raises(SyncdError, match="65534"):
+            await asked(tmp_path, "it")
+        assert await asyncio.to_thread(heard.read) == b""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

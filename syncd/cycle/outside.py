@@ -1,8 +1,9 @@
 """Keep facts about a folder outside it, where no copy and no backup of the folder brings them.
 
 The files lie below `$XDG_STATE_HOME/syncd`, one for each folder, named by its file system and the
-moment it was made. Here is what outlives a `.syncd` that was removed: that a mirror was here, and
-whether something was held back in it. Never holds what that was, and never a record.
+moment it was made; where neither that nor the number of its inode lasts, by its path. Here is what
+outlives a `.syncd` that was removed: that a mirror was here, and whether something was held back in
+it. Never holds what that was, and never a record.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from syncd.errors import BadShape
-from syncd.folder.linux import made_ns
+from syncd.folder.linux import keeps_numbers, made_ns
 from syncd.model import CODEC
 from syncd.private import make_private, state_directory
 from syncd.typedjson import plain, text_of
@@ -54,8 +55,14 @@ def leave_trace(root: Path, *, waits: bool) -> None:
 
 
 def _file(root: Path) -> Path:
-    key = f"{filesystem_of(root)} {made_ns(root) or root.stat().st_ino}"
+    folder = made_ns(root) or number_of(root, root) or os.path.realpath(root)
+    key = f"{filesystem_of(root)} {folder}"
     return state_directory() / DIRECTORY / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def number_of(root: Path, path: Path) -> int:
+    """Return the inode of `path` in the folder `root`; 0 where it changes with each mount."""
+    return path.stat().st_ino if keeps_numbers(root) else 0
 
 
 def filesystem_of(path: Path) -> int:

@@ -20,9 +20,9 @@ from typing import Final
 
 from syncd.atproto.syntax import Tid
 from syncd.cycle.decide.doubt import HINT, Outside, Spot, doubt_about
-from syncd.cycle.outside import filesystem_of, leave_trace, write_outside
+from syncd.cycle.outside import filesystem_of, leave_trace, number_of, write_outside
 from syncd.errors import BadShape, SyncdError
-from syncd.folder.linux import made_ns
+from syncd.folder.linux import keeps_numbers, made_ns
 from syncd.folder.root import OWN
 from syncd.model import CODEC
 from syncd.private import state_directory
@@ -59,7 +59,7 @@ def take_place(root: Path, state: State, history: History) -> list[tuple[str, st
     found = _look(root, state, _newest(history))
     seat = secrets.token_hex(8) if found.outside is None else found.outside.seat
     old, new = found.before.tokens.get(seat, ""), secrets.token_hex(16)
-    file = _file(found.witness, state.marker)
+    file = _file(root, found.witness, state.marker)
     turn = max(state.turn(), found.outside.turn if found.outside else 0)
     # In doubt the old token is no witness: a crash before the doubt is noted must raise it again.
     is_renewed = _write(file, Outside(seat, (new,) if found.doubt else (new, old), turn))
@@ -78,7 +78,7 @@ def take_place(root: Path, state: State, history: History) -> list[tuple[str, st
 
 def leave_place(root: Path, state: State) -> None:
     """Note outside how far the state file has come since it was opened; a backup may be younger."""
-    turn, file = state.turn(), _file(_measure(root, state), state.marker)
+    turn, file = state.turn(), _file(root, _measure(root, state), state.marker)
     outside = _read(file)
     # It costs two waits for the disk, so an end that leaves nothing new writes nothing.
     if outside is not None and outside.turn < turn:
@@ -105,8 +105,11 @@ def part_from_log(path: Path) -> None:
 
 def _look(root: Path, state: State, known: Tid | None) -> Arrived:
     before = Spot(state.note(Place), state.note(Witness))
-    place, witness = Place(str(root), state.path.stat().st_ino, known), _measure(root, state)
-    outside, last = _read(_file(witness, state.marker)), state.note(LastCycle)
+    # Where only its path says which folder it is, a link that leads to it is no other path.
+    path = str(root) if keeps_numbers(root) else os.path.realpath(root)
+    place = Place(path, number_of(root, state.path), known)
+    witness, last = _measure(root, state), state.note(LastCycle)
+    outside = _read(_file(root, witness, state.marker))
     doubt = doubt_about(
         before,
         Spot(place, witness),
@@ -125,8 +128,8 @@ def _measure(root: Path, state: State) -> Witness:
     own = root / OWN
     return Witness(
         made_ns(state.path),
-        (root.stat().st_ino, made_ns(root)),
-        (own.stat().st_ino, made_ns(own)),
+        (number_of(root, root), made_ns(root)),
+        (number_of(root, own), made_ns(own)),
         filesystem_of(root),
         _machine(),
     )
@@ -149,10 +152,10 @@ def _with_token(tokens: Mapping[str, str], seat: str, token: str) -> dict[str, s
 # --- what is kept outside ------------------------------------------------------------------------
 
 
-def _file(witness: Witness, marker: str) -> Path:
+def _file(root: Path, witness: Witness, marker: str) -> Path:
     """Return the path of the witness of a folder; a copy of the folder has another one."""
     inode, made = witness.folder
-    name = f"{marker} {witness.filesystem} {made or inode}"
+    name = f"{marker} {witness.filesystem} {made or inode or os.path.realpath(root)}"
     return state_directory() / DIRECTORY / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
 

@@ -16,6 +16,7 @@ from syncd.cycle.observe.views import Dirty
 from syncd.daemon.bell import Bell
 from syncd.daemon.transitions import CYCLING, POLLING, Course, LoopState
 from syncd.errors import SyncdError
+from syncd.folder.root import own_of
 from syncd.news import News
 from syncd.values import dataclass
 
@@ -51,8 +52,19 @@ class Feeders:
             # The requests of a cycle show that the PDS answers: a poll would add nothing.
             if self.course.state in CYCLING or self.course.state is LoopState.PAUSED:
                 continue
+            if self._is_away():
+                self.bell.ring(None)
+                continue
             with suppress(SyncdError):
                 before = await self._poll_once(before)
+
+    def _is_away(self) -> bool:
+        """Return whether the folder is gone, or another one: no file event says so."""
+        folder = self.mirror.folder
+        try:
+            return own_of(folder.root) != folder.own is not None
+        except (SyncdError, OSError):
+            return True
 
     async def _poll_once(self, before: object) -> object:
         """Return the decisions that wait now; `before` are those of the last poll."""

@@ -71,7 +71,6 @@ async def examine(
         on_found: Called with each finding, in the same order, before a server is waited for.
     """
     findings = Findings(on_found)
-    findings += judge_disk(measure_disk(root))
     findings += judge_sharing(find_sharing(root))
     findings += judge_units(measure_units(unit_directories() if units is None else units))
     findings.append(_judge_history(root))
@@ -79,9 +78,8 @@ async def examine(
     with ExitStack() as open_files:
         state = _open(root, findings, open_files)
         config = _config(root, environ, state, findings)
-        if config is None:
-            findings += judge_access(measure_access(root, ()))
-        else:
+        findings += _judge_files(root, config, state, environ)
+        if config is not None:
             findings.append(judge_autosave(find_autosave(root), config))
             findings += () if state is None else judge_blobs(root, config, state)
             await _examine_mirror(root, config, state, environ, findings)
@@ -114,14 +112,13 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
     """Open the state file; None if it is missing or damaged. Never makes a new one."""
     path = root / OWN / "state.db"
     try:
-        marker = read_marker(root)
+        read_marker(root)
         if not path.exists():
             findings += [found("state.missing"), found("folder.ok", path=root)]
             return None
         part_from_log(path)
         state = open_files.enter_context(open_state(path))
         _read_all(state)
-        marker = state.marker
     except FolderWrong as error:
         findings.append(found("folder.wrong", reason=error.message, hint=error.hint))
         return None
@@ -131,13 +128,35 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
     findings.append(found("state.ok", records=state.count()))
     findings.append(_judge_repo(state.note(DoubtedRev)))
     findings.append(judge_daemon(holder(root), state.note(DaemonState)))
-    try:
-        Folder(root, marker).check_marker(marker)
-    except FolderWrong as error:
-        findings.append(found("folder.wrong", reason=error.message, hint=error.hint))
-    else:
-        findings.append(_judge_place(root, suspect(root, state)))
     return state
+
+
+def _judge_files(
+    root: Path, config: Config | None, state: State | None, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    # While the settings cannot be read, nobody knows whether the names are portable.
+    is_portable = config is None or config.is_portable
+    disk = measure_disk(root)
+    yield from judge_disk(disk, is_portable=is_portable)
+    if state is not None:
+        yield _judge_folder(root, state, is_portable)
+    if config is None:
+        accesses = measure_access(root, ())
+    else:
+        accesses = measure_access(root, _secrets(config, environ), config.covers)
+    yield from judge_access(accesses, keeps_modes=disk.keeps_modes)
+
+
+def _judge_folder(root: Path, state: State, is_portable: bool) -> Finding:
+    try:
+        Folder(root, portable=is_portable).check_marker(state.marker)
+    except FolderWrong as error:
+        return found("folder.wrong", reason=error.message, hint=error.hint)
+    return _judge_place(root, suspect(root, state))
+
+
+def _secrets(config: Config, environ: Mapping[str, str]) -> Iterable[Path]:
+    return () if config.read_only else Credentials(config.did, environ=environ).files()
 
 
 def _judge_repo(doubted: DoubtedRev | None) -> Finding:
@@ -193,10 +212,8 @@ async def _examine_mirror(
     findings: Findings,
 ) -> None:
     credentials = Credentials(config.did, environ=environ)
-    secrets = () if config.read_only else credentials.files()
     now = time.time()
     keys = None if config.read_only else ask_credentials(credentials)
-    findings += judge_access(measure_access(root, secrets, config.covers))
     findings.append(judge_watching(await measure_watching(root, config.covers)))
     findings.tell("identity")
     known = None if state is None else _known(state, config)

@@ -60,10 +60,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         "file names may have only {length} bytes here: some records would get no file",
         "move the folder to a file system that takes 255 bytes",
     ),
+    "names.portable": Kind(
+        _OK, "the file system ignores case, and portable names keep all records apart"
+    ),
     "names.folded": Kind(
         _ERROR,
         "the file system ignores case in file names, so two records could get the same file",
-        "move the folder to a file system that keeps case apart",
+        'set filenames = "portable" in [mirror] of syncd.toml, or move the folder to a file system '
+        "that keeps case apart",
     ),
     "disk.ok": Kind(_OK, "the disk ({kind}) stores a file when syncd asks for it"),
     "disk.network": Kind(
@@ -98,6 +102,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "permissions.open": Kind(
         _WARNING, "other users can open {path} (mode {mode})", "chmod {wanted} {path}"
+    ),
+    "permissions.none": Kind(
+        _WARNING,
+        "the file system of {path} keeps no permissions, so other users can open it (mode {mode})",
+        "mount it with the option umask=077, or move the folder to another file system",
     ),
     "permissions.owner": Kind(
         _ERROR,

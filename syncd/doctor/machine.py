@@ -53,6 +53,7 @@ class FileSystem:
         name_length: The longest file name, in bytes.
         free_files: The number of free inodes; None if the file system has no limit.
         unsynced: Why fsync failed; None if it did not.
+        keeps_modes: A file has the mode that it was made with.
     """
 
     path: str
@@ -62,6 +63,7 @@ class FileSystem:
     free_bytes: int
     free_files: int | None
     unsynced: str | None = None
+    keeps_modes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,9 @@ class UnitFile:
     no_restart: frozenset[int]
 
 
-def judge_disk(disk: FileSystem) -> Iterator[Finding]:
+def judge_disk(disk: FileSystem, *, is_portable: bool = False) -> Iterator[Finding]:
     """Judge the names that the file system takes, its durability and its free space."""
-    yield _judge_names(disk)
+    yield _judge_names(disk, is_portable)
     if disk.unsynced is not None:
         yield found("disk.unsynced", path=disk.path, reason=disk.unsynced)
     elif disk.kind in NETWORK_KINDS:
@@ -120,11 +122,12 @@ def judge_disk(disk: FileSystem) -> Iterator[Finding]:
     yield _judge_space(disk)
 
 
-def _judge_names(disk: FileSystem) -> Finding:
+def _judge_names(disk: FileSystem, is_portable: bool) -> Finding:
+    if disk.name_length < NAME_BYTES:
+        return found("names.short", length=disk.name_length)
     if disk.folds_case:
-        return found("names.folded")
-    name = "names.ok" if disk.name_length >= NAME_BYTES else "names.short"
-    return found(name, length=disk.name_length)
+        return found("names.portable" if is_portable else "names.folded")
+    return found("names.ok", length=disk.name_length)
 
 
 def _judge_space(disk: FileSystem) -> Finding:
@@ -146,10 +149,20 @@ def in_size(count: int) -> str:
     return f"{count} bytes"
 
 
-def judge_access(accesses: Sequence[Access]) -> Iterator[Finding]:
-    """Make a finding for each wrong permission, or one finding if all are right."""
-    wrong = [finding for access in accesses for finding in _judge_one(access)]
-    yield from wrong or [found("permissions.ok")]
+def judge_access(accesses: Sequence[Access], *, keeps_modes: bool = True) -> Iterator[Finding]:
+    """Make a finding for each wrong permission, or one finding if all are right.
+
+    Where the file system of the folder keeps no modes, one finding stands for all that chmod
+    cannot change.
+    """
+    wrong = [(access, finding) for access in accesses for finding in _judge_one(access)]
+    loose = [access for access, finding in wrong if finding.name == "permissions.open"]
+    if loose and not keeps_modes:
+        wrong = [(access, finding) for access, finding in wrong if access not in loose]
+        yield found("permissions.none", path=loose[0].path, mode=f"{loose[0].mode:03o}")
+    elif not wrong:
+        yield found("permissions.ok")
+    yield from (finding for _, finding in wrong)
 
 
 def _judge_one(access: Access) -> Iterator[Finding]:

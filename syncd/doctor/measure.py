@@ -17,6 +17,7 @@ from syncd.doctor.machine import Access, Complaint, FileSystem, UnitFile, Watchi
 from syncd.errors import BadSyntax, FileProblem, SyncdError
 from syncd.folder.names import BLOBS
 from syncd.folder.root import OWN
+from syncd.folder.spelling import folds_case
 from syncd.model import RecordPath
 from syncd.trouble import at_home
 from syncd.watch import Watcher
@@ -32,6 +33,7 @@ _EXEC_PREFIXES = "@-:+!|"
 def measure_disk(root: Path) -> FileSystem:
     """Measure the file system of `root`. Raises OSError."""
     space = os.statvfs(root)
+    unsynced, mode = _try_file(root / OWN)
     return FileSystem(
         path=str(root),
         kind=kind_of(root, _read(_MOUNTS)),
@@ -39,7 +41,8 @@ def measure_disk(root: Path) -> FileSystem:
         folds_case=_folds_case(root),
         free_bytes=space.f_bavail * space.f_frsize,
         free_files=space.f_favail if space.f_files else None,
-        unsynced=_why_unsynced(root / OWN),
+        unsynced=unsynced,
+        keeps_modes=not mode & 0o077,
     )
 
 
@@ -57,27 +60,33 @@ def kind_of(path: Path, mounts: str) -> str:
 
 
 def _folds_case(root: Path) -> bool:
-    with suppress(OSError):
-        return os.path.samestat((root / OWN).stat(), (root / OWN.upper()).stat())
-    return False
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return folds_case(descriptor, OWN)
+    finally:
+        os.close(descriptor)
 
 
-def _why_unsynced(directory: Path) -> str | None:
-    """Try fsync on a file and its directory; return the error, or None if both succeed."""
-    probe = directory / _PROBE
+def _try_file(directory: Path) -> tuple[str | None, int]:
+    """Try fsync on a private file and its directory.
+
+    Return the error, None if both succeed; and the mode that the file got.
+    """
+    probe, mode = directory / _PROBE, 0
     try:
         try:
-            for path, flags in ((probe, os.O_RDWR | os.O_CREAT), (directory, os.O_DIRECTORY)):
+            for path, flags in ((directory, os.O_DIRECTORY), (probe, os.O_RDWR | os.O_CREAT)):
                 descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
                 try:
+                    mode = os.fstat(descriptor).st_mode & 0o777
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        return error.strerror or str(error)
-    return None
+        return error.strerror or str(error), 0
+    return None, mode
 
 
 def measure_access(

@@ -29,6 +29,10 @@ _MASK_AT = struct.Struct("=I")
 _BIRTH_AT = struct.Struct("=80xqI")
 _MOUNT_AT = struct.Struct("=144xQ")
 _BILLION = 1_000_000_000
+_STATFS_BYTES = 256
+_KIND_AT = struct.Struct("=l")
+_RENUMBERED = frozenset({0x65735546, 0x4D44})
+"""FUSE, where most programs number files as they are asked for them, and FAT (statfs(2))."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,6 +71,14 @@ def born_ns(directory: int, name: str) -> int:
 def made_ns(path: Path) -> int:
     """Return when the target of `path` was made, as `born_ns` does; follow symbolic links."""
     return _born_ns(_AT_FDCWD, os.fsencode(path), 0)
+
+
+def keeps_numbers(path: Path) -> bool:
+    """Return whether a file has the same inode number the next time its disk is mounted."""
+    call, found = getattr(_libc, "statfs", None), ctypes.create_string_buffer(_STATFS_BYTES)
+    if call is None or call(os.fsencode(path), found):
+        return True
+    return _KIND_AT.unpack_from(found)[0] & 0xFFFFFFFF not in _RENUMBERED
 
 
 def is_mount(directory: int, name: str) -> bool:

@@ -109,8 +109,9 @@ def _is_taken(place: Path, name: str) -> bool:
     try:
         (place / name).touch()
     except OSError as error:
-        # A disk in trouble, or a directory that is gone, says nothing about this name.
-        if error.errno in PASSING or error.errno == errno.ENOENT:
+        # A disk in trouble, or a directory that is gone, says nothing about this name. An exFAT
+        # driver says of a name that it cannot hold that there is no such file.
+        if error.errno in PASSING or (error.errno == errno.ENOENT and not place.is_dir()):
             raise
         return False
     is_there = name in {entry.name for entry in place.iterdir()}

@@ -17,7 +17,7 @@ from typing import Self
 
 from syncd.errors import FileProblem, FolderWrong
 from syncd.folder.disk import Disk
-from syncd.folder.spelling import check_spelt, is_spelt, keeps_case
+from syncd.folder.spelling import check_spelt, folds_case, is_spelt, keeps_case
 from syncd.folder.top import nearest
 from syncd.forms import USUAL, Forms
 from syncd.model import RecordPath, Seen
@@ -102,7 +102,7 @@ class Folder:
             raise FolderWrong(f"{self.root / OWN} was replaced while syncd ran", hint=_AGAIN_HINT)
         # Two records whose keys differ in case would share one file, and each would replace the
         # other. Portable names escape upper case, so they are safe here.
-        if not self.portable and _folds_case(root):
+        if not self.portable and folds_case(root, OWN):
             raise FolderWrong(
                 f"the file system of {self.root} does not tell upper from lower case",
                 hint='set filenames = "portable" in [mirror] of syncd.toml, or move the folder to '
@@ -352,12 +352,3 @@ def _put(disk: Disk, directory: int, name: str, content: bytes) -> None:
 def _own_in(root: int) -> tuple[int, int]:
     found = os.stat(OWN, dir_fd=root, follow_symlinks=False)
     return found.st_dev, found.st_ino
-
-
-def _folds_case(root: int) -> bool:
-    """Return whether `.syncd` in upper case leads to the same directory."""
-    try:
-        other = os.stat(OWN.upper(), dir_fd=root)
-    except OSError:
-        return False
-    return os.path.samestat(other, os.stat(OWN, dir_fd=root))

@@ -16,20 +16,26 @@ from contextlib import suppress
 def is_spelt(directory: int, name: str) -> bool:
     """Return False if `name` leads to a file with another name, and True otherwise.
 
-    Costs two stats, and one listing if both cases of the name lead to one file.
+    Costs two stats, and one listing if both cases of the name lead to a file.
 
     Raises OSError; FileNotFoundError if there is no such file.
     """
-    here = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    try:
-        there = os.stat(name.swapcase(), dir_fd=directory, follow_symlinks=False)
-    except OSError:
-        return True
-    if not os.path.samestat(here, there) or name == name.swapcase():
+    os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if name == name.swapcase() or not _leads_to_some(directory, name.swapcase()):
         return True
     names = _listed(directory)
     # A listing may miss a file that is replaced meanwhile: only another name is evidence.
     return name in names or name.casefold() not in map(str.casefold, names)
+
+
+def folds_case(directory: int, name: str) -> bool:
+    """Return whether `name`, which is in `directory`, is found in the other case as well.
+
+    The inodes of the two say nothing: many file systems in user space (FUSE) make one up for each
+    name that is asked for. Raises OSError if the directory cannot be listed.
+    """
+    other = name.swapcase()
+    return _leads_to_some(directory, other) and other not in _listed(directory)
 
 
 def keeps_case(directory: int, name: str) -> bool:
@@ -46,6 +52,13 @@ def keeps_case(directory: int, name: str) -> bool:
     # If it is still there, the other name was not missing because the file went meanwhile.
     still = os.stat(name, dir_fd=directory, follow_symlinks=False)
     return name.isascii() and os.path.samestat(here, still)
+
+
+def _leads_to_some(directory: int, name: str) -> bool:
+    with suppress(OSError):
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return True
+    return False
 
 
 def _listed(directory: int) -> list[str]:

@@ -268,7 +268,8 @@ class Witness(Note):
 
     Attributes:
         born: When the state file was made, in nanoseconds; 0 where the file system cannot say.
-        folder, own: The inode of the folder and of its `.syncd`, and when each was made.
+        folder, own: The inode of the folder and of its `.syncd`, and when each was made; 0 where
+            the file system cannot say, or says it otherwise the next time.
         filesystem: The id of the file system; 0 if it has none that lasts.
         machine: The machine, by a hash of its id; empty if it has none.
         tokens: The token of the last sync, by who keeps a copy of it outside.

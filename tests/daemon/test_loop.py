@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
+import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -29,11 +30,12 @@ from syncd.errors import (
     StateWrong,
     SyncdError,
 )
+from syncd.folder.root import own_of
 from syncd.model import Choice, Decision, RecordPath, Report
 from syncd.sandbox import Delay, DropRequest, Html, Refuse, Sandbox, Status
 from syncd.sandbox.faults import Call, Effect
 from syncd.state import open_state
-from tests.rigs.device import Device, World
+from tests.rigs.device import Device, World, rework
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")
@@ -696,6 +698,30 @@ def test_a_folder_or_state_that_is_gone_ends_the_daemon(
         desk.watcher.tell(NOTE)
         with pytest.raises(error):
             await asyncio.wait_for(task, 1)
+
+    play(story())
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_folder_that_goes_without_an_event_ends_the_daemon_with_the_next_poll(
+    world: World, is_replaced: bool
+) -> None:
+    """As where a disk is unmounted, or mounted anew: nobody writes, and nobody is told."""
+
+    async def story() -> None:
+        desk = make_desk(world, full_look_seconds=86_400)
+        root = desk.device.root
+        rework(desk.device.mirror, folder=replace(desk.device.mirror.folder, own=own_of(root)))
+        task = asyncio.create_task(desk.daemon.run())
+        await until(desk.is_idle, "the first cycle")
+        await asyncio.sleep(10 * POLL_SECONDS)
+        assert desk.is_idle()
+        away = root.rename(root.with_name("away"))
+        if is_replaced:
+            shutil.copytree(away, root)
+        with pytest.raises(FolderWrong):
+            await asyncio.wait_for(task, 2 * POLL_SECONDS)
+        assert desk.world.records() == {}
 
     play(story())
 

@@ -105,6 +105,13 @@ def test_a_disk_is_judged_by_names_by_fsync_and_by_room(
     assert names(judge_disk(disk)) == expected
 
 
+def test_a_disk_that_ignores_case_is_right_for_portable_names() -> None:
+    folding = replace(DISK, folds_case=True)
+    assert names(judge_disk(folding, is_portable=True))[0] == "names.portable"
+    short = replace(folding, name_length=254)
+    assert names(judge_disk(short, is_portable=True))[0] == "names.short"
+
+
 def test_no_kind_of_file_system_is_both_far_away_and_in_memory() -> None:
     assert not NETWORK_KINDS & MEMORY_KINDS
 
@@ -137,6 +144,18 @@ def test_a_place_is_judged_by_owner_and_mode(access: Access, expected: str) -> N
 
 def test_all_that_is_wrong_with_permissions_is_told_and_ok_only_once() -> None:
     assert names(judge_access([FINE, SECRET, FINE])) == ["permissions.ok"]
+
+
+def test_where_no_permission_is_kept_one_finding_advises_what_works() -> None:
+    loose = [replace(FINE, path=path, mode=0o777) for path in ("/mirror/.syncd", "/mirror/x")]
+    (one,) = judge_access([*loose, SECRET], keeps_modes=False)
+    assert one.name == "permissions.none"
+    assert "chmod" not in one.fix
+    tight = judge_access([FINE, replace(SECRET, mode=0o640)], keeps_modes=False)
+    assert names(tight) == ["permissions.secret"]
+
+
+def test_every_wrong_permission_is_named() -> None:
     wrong = [replace(FINE, mode=0o777), FINE, replace(SECRET, mode=0o644)]
     assert names(judge_access(wrong)) == ["permissions.open", "permissions.secret"]
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from syncd.cli import cli
 from syncd.errors import FolderWrong
-from tests.folder.folding import folding
+from tests.folder.folding import How, folding
 from tests.rigs.home import Home
 from tests.rigs.machine import configure
 
@@ -83,7 +83,7 @@ def test_a_clone_onto_a_disk_that_folds_case_has_portable_names(
         plc = f'plc = "{home.pds.plc_url}"\npds = "{home.pds.url}"\n'
         (folder / "syncd.toml").write_text(f'{did}{plc}filenames = "{asked}"\n')
     arguments = ["clone", home.account.handle, str(folder), "--read-only", "--adopt", *home.place]
-    with folding(folder, refused=":"):
+    with folding(folder, How(refused=":")):
         ran = CliRunner().invoke(cli, arguments)
     if asked == "plain":
         assert isinstance(ran.exception, FolderWrong)

@@ -11,25 +11,47 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from syncd.folder import linux
 
 _RAW = {name: getattr(os, name) for name in ("open", "stat", "mkdir", "rename", "link", "unlink")}
+_EXACT = ("st_atime_ns", "st_mtime_ns", "st_ctime_ns", "st_atime", "st_mtime", "st_ctime")
 _RAW_RENAME_NEW, _RAW_EXCHANGE = linux.rename_new, linux.exchange
+
+
+@dataclass(frozen=True)
+class How:
+    """What a file system does with names.
+
+    Attributes:
+        refused: The characters that it refuses, with the errno `refusal`.
+        name_bytes: The longest name.
+        numbers_names: Each spelling of a name has an inode of its own, as with FUSE.
+    """
+
+    folds: bool = True
+    refused: str = ""
+    refusal: int = errno.EINVAL
+    name_bytes: int = 255
+    numbers_names: bool = False
+
+
+FOLDING = How()
+FOLDINGS = (FOLDING, How(numbers_names=True))
 
 
 class Folding:
     """What becomes of names below `root`."""
 
-    def __init__(self, root: Path, *, folds: bool, refused: str, name_bytes: int) -> None:
+    def __init__(self, root: Path, how: How) -> None:
         self.root = os.path.realpath(root)
-        self.folds = folds
-        self.refused = refused
-        self.name_bytes = name_bytes
+        self.how = how
 
     def resolved(self, path: Any, directory: int | None) -> Any:  # noqa: ANN401
         """`path` as it is really called."""
@@ -47,15 +69,15 @@ class Folding:
         return real if text.startswith("/") else os.path.relpath(real, base)
 
     def _found(self, directory: str, part: str) -> str:
-        if len(part.encode()) > self.name_bytes:
+        if len(part.encode()) > self.how.name_bytes:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), part)
-        if set(part) & set(self.refused):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), part)
+        if set(part) & set(self.how.refused):
+            raise OSError(self.how.refusal, os.strerror(self.how.refusal), part)
         try:
             names = os.listdir(directory)  # noqa: PTH208 (pathlib would come back here)
         except OSError:
             return part
-        if part in names or not self.folds:
+        if part in names or not self.how.folds:
             return part
         return next((name for name in names if name.casefold() == part.casefold()), part)
 
@@ -66,6 +88,15 @@ class Folding:
             return raw(self.resolved(path, dir_fd), *args, dir_fd=dir_fd, **more)
 
         return call
+
+    def stat(self, path: Any, *, dir_fd: int | None = None, **more: Any) -> os.stat_result:  # noqa: ANN401
+        real = self.resolved(path, dir_fd)
+        found: os.stat_result = _RAW["stat"](real, dir_fd=dir_fd, **more)
+        is_as_asked = isinstance(path, int | bytes) or Path(real).name == Path(path).name
+        if is_as_asked or not self.how.numbers_names:
+            return found
+        other = [found.st_mode, found.st_ino + crc32(os.fsencode(path)), *found[2:]]
+        return os.stat_result(other, {name: getattr(found, name) for name in _EXACT})
 
     def two(self, name: str) -> Callable[..., Any]:
         raw = _RAW[name]
@@ -91,14 +122,13 @@ class Folding:
 
 
 @contextmanager
-def folding(
-    root: Path, *, folds: bool = True, refused: str = "", name_bytes: int = 255
-) -> Iterator[None]:
+def folding(root: Path, how: How = FOLDING) -> Iterator[None]:
     """Everything below `root` lies on such a file system, for the length of a `with`."""
-    layer = Folding(root, folds=folds, refused=refused, name_bytes=name_bytes)
+    layer = Folding(root, how)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("open", "stat", "mkdir", "unlink"):
+        for name in ("open", "mkdir", "unlink"):
             patch.setattr(os, name, layer.one(name))
+        patch.setattr(os, "stat", layer.stat)
         for name in ("rename", "link"):
             patch.setattr(os, name, layer.two(name))
         patch.setattr(linux, "rename_new", layer.pair(_RAW_RENAME_NEW))

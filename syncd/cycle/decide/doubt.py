@@ -104,7 +104,10 @@ def _is_elsewhere(before: Spot, now: Spot) -> bool:
     if before.witness is None or now.witness is None:
         places = (before.place, now.place)
         inodes = {place.inode for place in places if place is not None}
-        return len(inodes) > 1
+        return len(inodes - {0}) > 1
+    if (0, 0) in (before.witness.folder, now.witness.folder):
+        # Only its path says which folder it is.
+        return before.root not in ("", now.root)
     ids = {before.witness.filesystem, now.witness.filesystem} - {0}
     pairs = zip(_parts(before), _parts(now), strict=True)
     return len(ids) > 1 or not all(_is_same(old, new) for old, new in pairs)

@@ -64,9 +64,28 @@ def test_without_that_moment_the_inode_decides() -> None:
     assert doubt_about(another, NOW, None, is_blank=False) is not None
 
 
+@pytest.mark.parametrize("tokens", [("t2",), ("t3",), None])
+def test_where_no_number_lasts_the_path_and_the_token_decide(
+    tokens: tuple[str, ...] | None,
+) -> None:
+    """On such a file system each mount gives the folder and `.syncd` new numbers."""
+    unnumbered = before(folder=(0, 0), own=(0, 0), born=0, filesystem=0)
+    outside = None if tokens is None else Outside("me", tokens)
+    # A state file that an older syncd wrote has the numbers of an earlier mount.
+    for was in (unnumbered, before(folder=(5, 0), own=(6, 0), born=0, filesystem=0)):
+        for root, is_moved in ((HERE, False), (THERE, True)):
+            spot, now = (
+                replace(was, place=Place(root, 8)),
+                replace(unnumbered, place=Place(HERE, 0)),
+            )
+            doubt = doubt_about(spot, now, outside, is_blank=False)
+            assert (doubt is not None) == (is_moved or tokens == ("t3",)), (root, tokens)
+
+
 def test_what_an_older_syncd_wrote_is_no_doubt_unless_the_state_file_is_another_one() -> None:
     for place, expected in ((None, False), (Place(HERE, 7), False), (Place(THERE, 7), False),
-                            (Place(HERE, 8), True), (Place(THERE, 8), True)):  # fmt: skip
+                            (Place(HERE, 8), True), (Place(THERE, 8), True),
+                            (Place(HERE, 0), False)):  # fmt: skip
         doubt = doubt_about(Spot(place, None), NOW, None, is_blank=False)
         assert (doubt is not None) == expected, place
 

@@ -8,7 +8,7 @@ from syncd.config import Config
 from syncd.errors import FolderWrong
 from syncd.folder.write import conflict_file
 from tests.cycle.test_mirror import agreed
-from tests.folder.folding import folding
+from tests.folder.folding import How, folding
 from tests.rigs.device import World
 
 COLLECTION = "com.example.note"
@@ -20,7 +20,7 @@ async def test_portable_names_hold_every_record_where_case_does_not_count(world:
     for path in PATHS[:4]:
         await world.write(path, text=path)
     config = Config(world.login.did, brake_records=1000, filenames="portable")
-    with folding(world.tmp_path / "laptop", refused=':"*<>?|'):
+    with folding(world.tmp_path / "laptop", How(refused=':"*<>?|')):
         laptop = world.device(config=config)
         await laptop.sync()
         for path in PATHS[4:]:
@@ -65,7 +65,7 @@ async def test_of_two_records_that_are_one_name_one_waits_and_nothing_is_overwri
         for dirty in (None, [*world.records()]):
             report = await laptop.mirror.cycle(dirty)
             (problem,) = report.problems
-            assert "treats its name and another one as the same" in problem.reason
+            assert "with another name" in problem.reason
             assert 'filenames = "portable"' in problem.hint
             assert (report.pushed, report.conflicts) == ((), ())
         waiting, kept = problem.path, (PATHS[0] if problem.path == PATHS[1] else PATHS[1])
