@@ -1,28 +1,23 @@
 """Draw a recorded session as a moving picture: the folder, the repo, and the daemon between them.
 
 The drawing is a small SVG that moves by CSS alone, in the colours of a light or a dark page. Who
-asked for less motion, and a program that knows no CSS, sees the end of the session as a still.
+asked for less motion, and a program that knows no CSS, sees the end of the session as a still. The
+layout for phones has the panes one above the other, so that the letters stay large.
 Runs no command: docs/pictures.py records.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from xml.sax.saxutils import escape
 
 SECONDS = 16
-_WIDTH, _LINE, _MARGIN = 760, 18, 12
-_UPPER, _LOWER = 262, 100
-_HEIGHT = _UPPER + _MARGIN + _LOWER
-_GAP = 60
-_HALF = (_WIDTH - _GAP) // 2
-_PANES = {
-    "folder": (0, 0, _HALF, _UPPER),
-    "repo": (_HALF + _GAP, 0, _HALF, _UPPER),
-    "daemon": (0, _UPPER + _MARGIN, _WIDTH, _LOWER),
-}
+_LINE, _MARGIN = 18, 12
+_COLUMNS = 42
+"""So many letters fit into a line of a pane that is 350 wide."""
 _BLANK = "\xa0"
 """A blank that no program takes out."""
 _NAMES = ("page", "edge", "text", "dim", "out", "in")
@@ -66,21 +61,62 @@ class Arrow:
     until: float
 
 
-def draw(title: str, told: str, lines: Sequence[Line], arrows: Sequence[Arrow]) -> str:
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the panes are (x, y, width, height), and where an arrow points to the repo."""
+
+    width: int
+    height: int
+    panes: Mapping[Pane, tuple[int, int, int, int]]
+    arrow: tuple[int, int, int]
+    """x, y, and degrees of the turn."""
+
+
+WIDE = Layout(
+    760, 374,
+    {"folder": (0, 0, 350, 262), "repo": (410, 0, 350, 262), "daemon": (0, 274, 760, 100)},
+    (380, 131, 0),
+)  # fmt: skip
+NARROW = Layout(
+    350, 640,
+    {"folder": (0, 0, 350, 256), "repo": (0, 302, 350, 208), "daemon": (0, 522, 350, 118)},
+    (175, 279, 90),
+)  # fmt: skip
+
+
+def draw(
+    layout: Layout, title: str, told: str, lines: Sequence[Line], arrows: Sequence[Arrow]
+) -> str:
     """Return the picture; `told` says in words what it shows, for whoever does not see it."""
+    if layout is NARROW:
+        lines = [*wrapped(lines)]
     spans = {(line.since, line.until) for line in lines}
     spans |= {(arrow.since, arrow.until) for arrow in arrows}
     names = {span: f"t{number}" for number, span in enumerate(sorted(spans, key=str))}
+    box = f"0 0 {layout.width} {layout.height}"
     return "\n".join((
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img">',
         f"<title>{escape(title)}</title>",
         f"<desc>{escape(told)}</desc>",
         f"<style>{_style(names)}</style>",
-        *map(_frame, _PANES.values()),
-        *(_text(line, names[line.since, line.until]) for line in lines),
-        *(_arrow(arrow, names[arrow.since, arrow.until]) for arrow in arrows),
+        *map(_frame, layout.panes.values()),
+        *(_text(layout, line, names[line.since, line.until]) for line in lines),
+        *(_arrow(layout, arrow, names[arrow.since, arrow.until]) for arrow in arrows),
         "</svg>\n",
     ))  # fmt: skip
+
+
+def wrapped(lines: Sequence[Line]) -> Iterator[Line]:
+    """Yield the lines, the long ones of the daemon in several rows."""
+    row = 0
+    for line in lines:
+        if line.pane != "daemon":
+            yield line
+            continue
+        fits = len(line.text) <= _COLUMNS
+        for text in [line.text] if fits else textwrap.wrap(line.text, _COLUMNS):
+            yield replace(line, row=row, text=text)
+            row += 1
 
 
 def _style(names: Mapping[tuple[float, float | None], str]) -> str:
@@ -119,16 +155,17 @@ def _steps(since: float, until: float | None) -> Iterator[tuple[float, int]]:
     yield from ((end, 0), (100, 0)) if until is not None else ((100, 0),)
 
 
-def _text(line: Line, name: str) -> str:
-    x, y, *_ = _PANES[line.pane]
+def _text(layout: Layout, line: Line, name: str) -> str:
+    x, y, *_ = layout.panes[line.pane]
     at = f'x="{x + _MARGIN}" y="{y + 22 + line.row * _LINE}"'
     kinds = " ".join(filter(None, (name, line.tone, "" if line.until is None else "gone")))
     return f'<text {at} class="{kinds}">{escape(line.text.replace(" ", _BLANK))}</text>'
 
 
-def _arrow(arrow: Arrow, name: str) -> str:
+def _arrow(layout: Layout, arrow: Arrow, name: str) -> str:
     """Draw an arrow between the folder and the repo, which only the moving picture shows."""
-    turn = "" if arrow.way == "out" else " rotate(180)"
-    at = f"translate({_WIDTH // 2} {_UPPER // 2}){turn}"
+    x, y, turn = layout.arrow
+    turn += 0 if arrow.way == "out" else 180
+    at = f"translate({x} {y})" + (f" rotate({turn})" if turn else "")
     points = "-18,-2 9,-2 9,-8 18,0 9,8 9,2 -18,2"
     return f'<polygon class="{name} {arrow.way} gone" transform="{at}" points="{points}"/>'

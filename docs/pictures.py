@@ -3,7 +3,7 @@
 Each shows what the real commands print on a terminal, on a sandbox and a home directory of their
 own. Only what another run could not repeat is replaced, by the same every time: addresses of this
 machine, process ids, times, and the names that come from times. `moving.svg`
-shows a session in motion.
+shows a session in motion, and `moving-narrow.svg` the same session on a phone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from docs.moving import Arrow, Line, Pane, Tone, draw
+from docs.moving import NARROW, WIDE, Arrow, Layout, Line, Pane, Tone, draw
 from syncd.model import RecordPath
 from tests.rigs.machine import Daemon
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
@@ -163,7 +163,7 @@ class Film:
             )
             self.lines.append(Line(pane, number, text, tone, since, until))
 
-    def develop(self) -> str:
+    def develop(self, layout: Layout) -> str:
         """Return the picture, in which a line that does not change is there once."""
         titles: tuple[tuple[Pane, str], ...] = (
             ("folder", "your folder"),
@@ -172,9 +172,8 @@ class Film:
         )
         lines = [Line(pane, 0, text, "title") for pane, text in titles]
         arrows = (Arrow("out", PUSHED, COMMITTED + 1), Arrow("in", PULLED, ARRIVED + 1))
-        return draw(
-            "Save a file, and it is a commit", TOLD, [*lines, *unchanged(self.lines)], arrows
-        )
+        shown = [*lines, *unchanged(self.lines)]
+        return draw(layout, "Save a file, and it is a commit", TOLD, shown, arrows)
 
 
 def unchanged(lines: list[Line]) -> list[Line]:
@@ -281,7 +280,7 @@ def _without_downloads(svg: str) -> str:
     )
 
 
-def record(stage: Stage) -> str:
+def record(stage: Stage) -> Film:
     """Save a file, have the daemon push it, write a post elsewhere, and see its file come.
 
     What is drawn is read from the file, the repo and the daemon's log at each step; only the times
@@ -304,7 +303,7 @@ def record(stage: Stage) -> str:
         film.repo(POST, 7, WRITTEN)
         film.log(running, PULLED)
         film.file(POST, 7, ARRIVED)
-    return film.develop()
+    return film
 
 
 def make(directory: Path) -> None:
@@ -314,7 +313,9 @@ def make(directory: Path) -> None:
         fill(stage)
         play(stage, directory)
     with tempfile.TemporaryDirectory() as home, open_terminal(Path(home)) as terminal:
-        (directory / "moving.svg").write_text(record(Stage(terminal)), encoding="utf-8")
+        film = record(Stage(terminal))
+    for name, layout in (("moving", WIDE), ("moving-narrow", NARROW)):
+        (directory / f"{name}.svg").write_text(film.develop(layout), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from typing import Any
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 _PICTURE = re.compile(
-    r'<img src="(?P<file>[^":]+)" alt="(?P<said>[^"]*)">|!\[(?P<text>[^]]*)\]\((?P<path>[^):]+)\)'
+    r"(?:<picture>\s*<source [^>]*>\s*)?"
+    r'<img src="(?P<file>[^":]+)" alt="(?P<said>[^"]*)">(?:\s*</picture>)?'
+    r"|!\[(?P<text>[^]]*)\]\((?P<path>[^):]+)\)"
 )
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^]]+)\]\((?P<path>(?!https?:|#)[^)]+)\)")
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

@@ -104,7 +104,7 @@ class BadFrame(Malformed):
 
 
 class BadShape(Malformed):
-    """JSON that syncd kept or was sent lacks a field, or holds a value of another type.
+    """JSON that syncd saved or received lacks a field, or holds a value of another type.
 
     Whoever reads it says what becomes of that; no command shows it as it is.
     """
@@ -190,7 +190,7 @@ class RateLimited(PdsError):
 
 
 class Busy(RateLimited):
-    """The PDS has too much to do, or is being maintained: a 503 that names a pause."""
+    """The PDS is overloaded or under maintenance: a 503 that names a pause."""
 
 
 class LoginLimited(RateLimited):

@@ -20,7 +20,10 @@ ROOT = HERE.parents[1]
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 _ITEM = re.compile(r"^(?:[-*]|\d+\.) ")
 _LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)#\s]+)(?:#[^)\s]*)?\)")
-_HTML_PICTURE = re.compile(r'<img src="([^"]+)" alt="([^"]*)">')
+_TWO_PICTURES = re.compile(
+    r'<picture>\s*(<source [^>]*>)\s*(<img src="([^"]+)"[^>]*>)\s*</picture>'
+)
+_HTML_PICTURE = re.compile(r'(?<!>)<img src="([^"]+)" alt="([^"]*)">')
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -48,7 +51,8 @@ def adapt(text: str, directory: Path) -> str:
 
     A list needs an empty line before it. A link to a file that is no page, such as an example,
     becomes its words: the site has pages only. A picture becomes a link to itself, because on a
-    phone its letters are small: a tap shows it alone, where it can be enlarged.
+    phone its letters are small: a tap shows it alone, where it can be enlarged. A picture that
+    has a second one for phones keeps both, in HTML.
     """
     parts = _FENCE.split(text)
     shown = {(ROOT / name).resolve() for name in pages()}
@@ -59,6 +63,7 @@ def adapt(text: str, directory: Path) -> str:
 
     for number in range(0, len(parts), 2):
         part = _LINK.sub(keep, "\n".join(_with_room(parts[number].split("\n"))))
+        part = _TWO_PICTURES.sub(r'<a href="\3"><picture>\1\2</picture></a>', part)
         part = _HTML_PICTURE.sub(r"![\2](\1)", part)
         parts[number] = _PICTURE.sub(r"[![\1](\2)](\2)", part)
     return "".join(parts)

@@ -12,7 +12,7 @@ from functools import cache
 
 from .markdown import read, without_fences
 
-_MARKED = re.compile(r"<!--.*?-->|!\[[^\]]*\]\([^)]*\)|<img[^>]*>", re.DOTALL)
+_MARKED = re.compile(r"<!--.*?-->|!\[[^\]]*\]\([^)]*\)|</?(?:img|picture|source)[^>]*>", re.DOTALL)
 
 
 @cache

@@ -59,7 +59,7 @@ def test_without_an_address_the_readme_names_no_file_of_the_repository() -> None
     shown = outside(read("README.md"), "", "v1")
     assert TWO_SENTENCES in shown
     prose = re.sub(r"^```.*?^```$", "", shown, flags=re.MULTILINE | re.DOTALL)
-    assert re.findall(r"\]\((?!https?:|#)|<img|!\[", prose) == []
+    assert re.findall(r"\]\((?!https?:|#)|<(?:img|picture|source)|!\[", prose) == []
 
 
 def test_with_an_address_each_picture_and_link_is_absolute_and_leads_to_a_file() -> None:
@@ -69,7 +69,7 @@ def test_with_an_address_each_picture_and_link_is_absolute_and_leads_to_a_file()
     assert len(pictures) >= 4
     assert links
     assert [path for path in (*pictures, *links) if not (ROOT / path).exists()] == []
-    assert re.findall(r"\]\((?!https?:|#)|<img", shown) == []
+    assert re.findall(r"\]\((?!https?:|#)|<(?:img|picture|source)", shown) == []
 
 
 def test_the_address_of_the_project_stands_in_one_place() -> None:

@@ -17,11 +17,13 @@ from .markdown import ROOT, read
 
 pytestmark = pytest.mark.xdist_group("pictures")  # what they share takes long to make
 
-SHOWN = sorted(re.findall(r'src="(docs/pictures/\w+\.svg)"', read("README.md")))
+SHOWN = sorted(re.findall(r'src(?:set)?="(docs/pictures/[\w-]+\.svg)"', read("README.md")))
 BLANKS = " \xa0"
 SVG = "{http://www.w3.org/2000/svg}"
 LARGEST_MOVING = 8_000
-MOVING = "docs/pictures/moving.svg"
+MOVING, NARROW = "docs/pictures/moving.svg", "docs/pictures/moving-narrow.svg"
+PHONE, SMALLEST = 358, 11
+"""The room for a picture on a screen of 390 pixels, and the smallest letters that read well."""
 
 
 def words(path: Path) -> list[str]:
@@ -107,6 +109,19 @@ def test_the_moving_picture_is_small_and_shows_its_end_to_who_wants_no_motion() 
     assert "animation" not in quiet
     assert "animation" in moving
     assert seen(None) == seen(SECONDS - 1)
+
+
+def test_the_moving_picture_for_phones_says_the_same_in_letters_that_a_phone_shows_large() -> None:
+    wide, narrow = (" ".join(words(ROOT / path)) for path in (MOVING, NARROW))
+    assert narrow.split() == wide.split()
+    drawn = ET.parse(ROOT / NARROW)
+    width, height = map(int, drawn.getroot().attrib["viewBox"].split()[2:])
+    (size,) = map(int, re.findall(r"font: (\d+)px", read(NARROW)))
+    assert size * PHONE / width >= SMALLEST
+    for text in drawn.iter(f"{SVG}text"):
+        letters = len("".join(text.itertext()))
+        assert float(text.attrib["x"]) + 0.61 * size * letters <= width
+        assert float(text.attrib["y"]) < height
 
 
 @pytest.mark.parametrize("page", [0, 1], ids=["light", "dark"])

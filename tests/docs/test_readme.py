@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
+from syncd.config.values import Config
 from syncd.model.brake import Brake
 from tests.rigs.terminal import HANDLE, Terminal
 
@@ -82,6 +84,10 @@ def test_a_folder_can_be_looked_at_without_an_account(terminal: Terminal) -> Non
 def test_the_numbers_are_those_of_the_code() -> None:
     (records, percent) = re.findall(r"More than (\d+) records and (\d+) %", DOCUMENT)[0]
     assert (int(records), int(percent)) == (Brake().records, Brake().percent)
+    (days, megabytes) = re.findall(r"(\d+) days and (\d+) megabytes", DOCUMENT)[0]
+    default = {field.name: field.default for field in fields(Config)}
+    bounds = default["history_days"], default["history_megabytes"]
+    assert (int(days), int(megabytes)) == bounds
 
 
 def test_what_the_readme_needs_is_in_a_clone() -> None:

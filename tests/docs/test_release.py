@@ -19,7 +19,8 @@ from tests.programs import OF_PACKAGES, missing
 from .markdown import ROOT, read
 from .test_readme import recipe
 
-JOBS = YAML(typ="safe").load(read(".github/workflows/release.yml"))["jobs"]
+WORKFLOW = read(".github/workflows/release.yml")
+JOBS = YAML(typ="safe").load(WORKFLOW)["jobs"]
 HOME = "https://git.example.com/someone/syncd"
 WRITES = ("contents", "packages", "id-token", "attestations")
 
@@ -77,10 +78,22 @@ def test_only_the_jobs_that_attest_and_publish_may_write_anything() -> None:
     }
 
 
-def test_each_action_has_one_version_that_is_no_branch_of_work() -> None:
+def test_each_action_is_one_commit_beside_which_its_version_is_written() -> None:
     used = {step["uses"] for job in JOBS.values() for step in job["steps"] if "uses" in step}
     assert len({action.partition("@")[0] for action in used}) == len(used)
-    assert [action for action in used if not re.search(r"@(?:release/)?v\d+$", action)] == []
+    written = re.findall(r"uses: (\S+@[0-9a-f]{40})  # v\d+\.\d+\.\d+$", WORKFLOW, re.MULTILINE)
+    assert set(written) == used
+    assert len(written) == WORKFLOW.count("uses: ")
+
+
+def test_no_checkout_leaves_its_token_to_the_steps_after_it() -> None:
+    checkouts = [
+        step["with"]
+        for job in JOBS.values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/checkout@")
+    ]
+    assert checkouts == [{"persist-credentials": False}] * 3
 
 
 def test_the_packages_are_tried_as_root_on_a_debian_that_may_mount() -> None:

@@ -61,6 +61,13 @@ def test_a_picture_leads_to_itself_so_that_a_phone_can_enlarge_it(text: str) -> 
     assert adapt(text, Path()) == "[![words](a/b.svg)](a/b.svg)"
 
 
+def test_a_picture_that_has_one_for_phones_keeps_both() -> None:
+    both = '<source media="(max-width: 9px)" srcset="a/n.svg">\n<img src="a/b.svg" alt="words">'
+    assert adapt(f"<picture>\n{both}\n</picture>", Path()) == (
+        f'<a href="a/b.svg"><picture>{both.replace(chr(10), "")}</picture></a>'
+    )
+
+
 def test_the_navigation_has_every_document_once() -> None:
     config = YAML(typ="safe").load(ROOT / "docs" / "site" / "mkdocs.yml")
     named = re.findall(r"[\w/]+\.md", json.dumps(config["nav"]))
@@ -71,7 +78,7 @@ def test_the_pictures_of_the_pages_are_in_the_site() -> None:
     shown = {
         (page.parent / name).resolve()
         for page in DOCUMENTS
-        for name in re.findall(r'(?:src="|!\[[^\]]*\]\()([\w/.-]+\.svg)', page.read_text())
+        for name in re.findall(r'(?:src="|srcset="|!\[[^\]]*\]\()([\w/.-]+\.svg)', page.read_text())
     }
     assert shown
     assert shown <= {ROOT / page for page in pages()}
@@ -106,7 +113,7 @@ def test_a_link_that_leads_nowhere_fails_the_build(wrong: str, tmp_path: Path) -
 @pytest.mark.site
 def test_each_picture_of_the_first_page_can_be_opened_alone(site: Path) -> None:
     text = (site / "index.html").read_text(encoding="utf-8")
-    opened = re.findall(r'<a href="([^"]+\.svg)"><img', text)
+    opened = re.findall(r'<a href="([^"]+\.svg)">(?:<picture><source [^>]*>)?<img', text)
     assert len(opened) == len(re.findall(r"<img [^>]*\.svg", text)) > 3
     assert all((site / unquote(name)).is_file() for name in opened)
 

@@ -51,6 +51,18 @@ def run(*arguments: str, **environ: str) -> str:
     return done.stdout
 
 
+def test_the_only_option_about_a_password_names_a_file() -> None:
+    about = re.compile("passw|token|secret|credential")
+    found = {
+        (name, option)
+        for name, command in all_commands()
+        for parameter in command.params
+        for option in [parameter.name or "", *parameter.opts]
+        if about.search(option)
+    }
+    assert found == {("login", "password_file"), ("login", "--password-file")}
+
+
 @pytest.mark.parametrize(("name", "command"), list(all_commands()), ids=COMMAND_NAMES)
 def test_the_help_of_every_command_shows_how_it_is_used(name: str, command: click.Command) -> None:
     text = command.help or ""
